@@ -1,0 +1,352 @@
+"""One attempt's walk along the ledger row of a take. See docs/adr/0003.
+
+Before the POST everything waits for the store. From the POST on, each state goes to the
+heartbeat details first and then to the ledger, with endless retry: whoever comes next
+finds it in one of the two. A cancel lets a POST that is under way finish, so that no
+purchase is left without a name.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import assert_never
+
+import structlog
+from temporalio import activity
+
+from activities.adoption import CallbackWatch
+from activities.heartbeats import Pulse
+from activities.keeping import PictureKeeper
+from activities.patience import until_answered
+from darkroom.domain.attempts import GenerateOrder, PictureAttempt, PictureDone, PictureFailed
+from darkroom.domain.errors import (
+    Billing,
+    DarkroomError,
+    Disposition,
+    Failure,
+    FenceLost,
+    PictureUnusable,
+    PromptMissing,
+    ProviderError,
+    ProviderUnavailable,
+    RateLimited,
+    ReplyLost,
+    ResultGone,
+    ResultUnusable,
+    StoreUnavailable,
+    TaskStuck,
+    failure_of,
+)
+from darkroom.domain.ledger import (
+    NO_CHANGES,
+    AwaitAdoption,
+    CallKey,
+    Collect,
+    Delivered,
+    Download,
+    LedgerChanges,
+    LedgerRow,
+    LedgerState,
+    LedgerStep,
+    Over,
+    Send,
+    Settle,
+    TakeOpening,
+    next_step,
+)
+from darkroom.domain.ports import (
+    CallLedger,
+    ImageProvider,
+    PictureOrder,
+    PromptCache,
+    Ready,
+)
+
+# Between the compare-and-set to `calling` and the first byte of the POST; a process that
+# was stopped for longer does not send any more.
+SEND_WINDOW = timedelta(seconds=5)
+REREAD_SECONDS = 2.0  # while waiting for a callback that another gateway may have booked
+ABANDON_SECONDS = 2.0
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskingPlan:
+    """How often a task is asked about while no callback comes. Source: providers.md 3.6."""
+
+    first: timedelta = timedelta(seconds=0.5)
+    factor: float = 1.6
+    longest: timedelta = timedelta(seconds=10)
+    deadline: timedelta = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Darkbench:
+    """The ports and bounds that every walk shares."""
+
+    ledger: CallLedger
+    cache: PromptCache
+    keeper: PictureKeeper
+    callbacks: CallbackWatch
+    asking: AskingPlan
+
+
+class LedgerWalk:
+    """One attempt at one take."""
+
+    def __init__(
+        self, *, order: GenerateOrder, provider: ImageProvider, bench: Darkbench, pulse: Pulse
+    ) -> None:
+        self._order = order
+        self._provider = provider
+        self._bench = bench
+        self._pulse = pulse
+        self._key = CallKey(job=order.job_id, item=order.item, take=order.take)
+
+    async def to_the_end(self) -> PictureAttempt:
+        """Walk until the picture is ours, or this attempt can do no more."""
+        try:
+            row = await self._open()
+            while True:
+                step = next_step(row, grace=self._provider.grace)
+                reached = await self._take(step, row)
+                if not isinstance(reached, LedgerRow):
+                    return reached
+                row = reached
+        except asyncio.CancelledError:
+            await self._abandon_if_cancelled()
+            raise
+
+    async def _take(self, step: LedgerStep, row: LedgerRow) -> LedgerRow | PictureAttempt:
+        match step:
+            case Send():
+                return await self._send(row)
+            case AwaitAdoption(until=until):
+                return await self._await_adoption(row, until)
+            case Collect(task_id=task_id):
+                return await self._collect(row, task_id)
+            case Download(url=url):
+                return await self._download(row, url)
+            case Settle():
+                return await self._move(row, LedgerState.SETTLED)
+            case Delivered(picture=picture):
+                return PictureDone(picture=picture, cost_micros=row.price_micros)
+            case Over(state=state, failure=failure):
+                return self._over(state, failure)
+            case _:
+                assert_never(step)
+
+    async def _open(self) -> LedgerRow:
+        opening = TakeOpening(
+            key=self._key,
+            owner=self._order.owner,
+            provider=self._order.image.provider,
+            model=self._order.image.model,
+            price_micros=self._provider.price_micros(self._order.image),
+        )
+        row = await until_answered(lambda: self._bench.ledger.open(opening))
+        return await self._catch_up(row)
+
+    async def _catch_up(self, row: LedgerRow) -> LedgerRow:
+        """Book what the last attempt's heartbeat knew and the ledger was never told."""
+        match (self._pulse.details, row.state):
+            case (("accepted", task_id), LedgerState.CALLING):
+                return await self._move(row, LedgerState.ACCEPTED, LedgerChanges(task_id=task_id))
+            case (("ready", task_id, url), LedgerState.CALLING):
+                known = LedgerChanges(task_id=task_id)
+                row = await self._move(row, LedgerState.ACCEPTED, known)
+                return await self._move(row, LedgerState.READY, LedgerChanges(result_url=url))
+            case (("ready", _, url), LedgerState.ACCEPTED):
+                return await self._move(row, LedgerState.READY, LedgerChanges(result_url=url))
+            case _:
+                return row
+
+    async def _send(self, row: LedgerRow) -> LedgerRow | PictureFailed:
+        kept = await until_answered(lambda: self._bench.cache.kept([self._order.prompt_key]))
+        prompt = kept.get(self._order.prompt_key)
+        if prompt is None:
+            missing = PromptMissing(f"item {self._key}: its prompt is gone; retry the job")
+            return PictureFailed(failure=failure_of(missing))
+        order = PictureOrder(
+            call=self._key,
+            prompt=prompt.text,
+            image=self._order.image,
+            product=self._order.product,
+        )
+        called_at = datetime.now(UTC)
+        row = await self._move(row, LedgerState.CALLING, LedgerChanges(called_at=called_at))
+        if row.state is not LedgerState.CALLING or row.called_at != called_at:
+            return row
+        if datetime.now(UTC) - called_at > SEND_WINDOW:
+            return await self._move(row, LedgerState.INTENT)
+        return await _finish_even_if_cancelled(self._post(row, order))
+
+    async def _post(self, row: LedgerRow, order: PictureOrder) -> LedgerRow | PictureFailed:
+        try:
+            task_id = await self._provider.submit(order)
+        except ProviderError as error:
+            return await self._not_accepted(row, error)
+        self._pulse.report("accepted", task_id)
+        return await self._move(row, LedgerState.ACCEPTED, LedgerChanges(task_id=task_id))
+
+    async def _not_accepted(
+        self, row: LedgerRow, error: ProviderError
+    ) -> LedgerRow | PictureFailed:
+        failure = failure_of(error)
+        if failure.billing is not Billing.NONE:
+            log.warning("reply_lost", job_id=self._key.job, call=str(self._key), error=str(error))
+            return row  # still `calling`: only a callback can tell
+        if failure.disposition is Disposition.FATAL:
+            await self._move(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
+        else:
+            await self._move(row, LedgerState.INTENT)
+        return PictureFailed(failure=failure)
+
+    async def _await_adoption(self, row: LedgerRow, until: datetime) -> LedgerRow:
+        async with self._bench.callbacks.watching(self._key) as called_back:
+            while (left := (until - datetime.now(UTC)).total_seconds()) > 0:
+                await _set_within(called_back, min(left, REREAD_SECONDS))
+                row = await self._reread(row)
+                if row.state is not LedgerState.CALLING:
+                    return row
+        lost = ReplyLost(
+            f"picture {self._key}: the reply was lost and nobody called back in time; "
+            "it may have been charged",
+            provider=row.provider,
+        )
+        return await self._move(row, LedgerState.UNKNOWN, LedgerChanges(failure=failure_of(lost)))
+
+    async def _collect(self, row: LedgerRow, task_id: str) -> LedgerRow | PictureFailed:
+        plan = self._bench.asking
+        deadline = datetime.now(UTC) + plan.deadline
+        pause = plan.first
+        async with self._bench.callbacks.watching(self._key) as called_back:
+            while datetime.now(UTC) < deadline:
+                if await _set_within(called_back, pause.total_seconds()):
+                    called_back.clear()
+                pause = min(pause * plan.factor, plan.longest)
+                answer = await self._ask(row, task_id)
+                if isinstance(answer, timedelta):
+                    pause = max(pause, answer)
+                elif answer is not None:
+                    return answer
+        stuck = TaskStuck(
+            f"picture {self._key}: task {task_id} is not ready after {plan.deadline}",
+            provider=row.provider,
+        )
+        return PictureFailed(failure=failure_of(stuck))
+
+    async def _ask(
+        self, row: LedgerRow, task_id: str
+    ) -> LedgerRow | PictureFailed | timedelta | None:
+        """Ask once; None or a wait means: not ready, ask again."""
+        try:
+            ready = await self._provider.collect(task_id)
+        except (ProviderUnavailable, RateLimited) as error:
+            return error.retry_after
+        except ProviderError as error:
+            return await self._not_made(row, failure_of(error))
+        if ready is None:
+            return None
+        return await self._book_ready(row, task_id, ready)
+
+    async def _not_made(self, row: LedgerRow, failure: Failure) -> PictureFailed:
+        """The provider answered that there will be no picture, or did not let us ask."""
+        if failure.billing is not Billing.NONE or failure.disposition is Disposition.WAIT:
+            return PictureFailed(failure=failure)
+        await self._move(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
+        return PictureFailed(failure=failure, opens_take=True)
+
+    async def _book_ready(self, row: LedgerRow, task_id: str, ready: Ready) -> LedgerRow:
+        self._pulse.report("ready", task_id, ready.url)
+        return await self._move(row, LedgerState.READY, LedgerChanges(result_url=ready.url))
+
+    async def _download(self, row: LedgerRow, url: str) -> LedgerRow | PictureFailed:
+        try:
+            content = await self._fetch(row, url)
+            picture = await self._bench.keeper.keep(content)
+        except ProviderError as error:
+            return PictureFailed(failure=failure_of(error))
+        except PictureUnusable as error:
+            unusable = ResultUnusable(f"picture {self._key}: {error}", provider=row.provider)
+            return PictureFailed(failure=failure_of(unusable))
+        return await self._move(row, LedgerState.STORED, LedgerChanges(picture=picture))
+
+    async def _fetch(self, row: LedgerRow, url: str) -> bytes:
+        """Download; an expired address is asked for once more, then given up."""
+        try:
+            return await self._provider.download(url)
+        except ResultGone:
+            ready = await self._provider.collect(row.task_id or "")
+            if ready is None or ready.url == url:
+                raise
+            await self._book_ready(row, row.task_id or "", ready)
+            return await self._provider.download(ready.url)
+
+    def _over(self, state: LedgerState, failure: Failure | None) -> PictureFailed:
+        """Answer again what an earlier attempt had found out."""
+        known = failure or failure_of(DarkroomError(f"take {self._key} is {state}"))
+        fatal = Failure(
+            code=known.code,
+            message=known.message,
+            disposition=Disposition.FATAL,
+            billing=known.billing,
+            provider=known.provider,
+        )
+        if state is LedgerState.UNKNOWN:
+            return PictureFailed(failure=fatal)
+        return PictureFailed(failure=known, opens_take=True)
+
+    async def _move(
+        self, row: LedgerRow, to: LedgerState, changes: LedgerChanges = NO_CHANGES
+    ) -> LedgerRow:
+        """Book a transition, however long the store is away.
+
+        A callback needs no fence, so it may have moved the row first; then the row is
+        read again and the walk goes on from there.
+        """
+        try:
+            return await until_answered(lambda: self._bench.ledger.move(row, to, changes))
+        except FenceLost:
+            return await self._reread(row)
+
+    async def _reread(self, row: LedgerRow) -> LedgerRow:
+        rows = await until_answered(lambda: self._bench.ledger.rows([self._key]))
+        current = rows[0]
+        if current.fence != row.fence:
+            raise FenceLost(f"take {self._key}: a later attempt has taken over")
+        return current
+
+    async def _abandon_if_cancelled(self) -> None:
+        details = activity.cancellation_details()
+        if details is None or not details.cancel_requested:
+            return  # the worker shuts down, or an operator paused the activity
+        try:
+            async with asyncio.timeout(ABANDON_SECONDS):
+                await self._bench.ledger.abandon(self._key)
+        except (StoreUnavailable, TimeoutError):
+            # The money is booked with the state; only the mark is missing.
+            log.warning("abandon_unmarked", job_id=self._key.job, call=str(self._key))
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _finish_even_if_cancelled(
+    step: Awaitable[LedgerRow | PictureFailed],
+) -> LedgerRow | PictureFailed:
+    """Let a bounded step end before a cancel takes effect."""
+    running = asyncio.ensure_future(step)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait({running})
+        raise

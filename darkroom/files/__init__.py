@@ -1,0 +1,1 @@
+"""Pictures on disk or in an object store, by their content."""

@@ -1,0 +1,1 @@
+"""The paid APIs: one call sends one request, and each way it can end is an error leaf."""

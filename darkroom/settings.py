@@ -1,0 +1,147 @@
+"""Every environment variable, once. Nothing else in the house reads the environment.
+
+Variables of the brief are in milliseconds, as the brief wrote them; here they become
+timedelta. A value that makes no sense stops the process with a message that names it.
+"""
+
+import os
+from collections.abc import Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from darkroom.domain.job import JobKind
+
+
+def _from_milliseconds(value: object) -> object:
+    if isinstance(value, str | int):
+        return timedelta(milliseconds=float(value))
+    return value
+
+
+Milliseconds = Annotated[timedelta, BeforeValidator(_from_milliseconds), Field(ge=timedelta(0))]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Url = str
+
+
+class Settings(BaseSettings):
+    """Frozen settings of one process; names are the environment variables in lower case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    # Where things are.
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    database_url: Url = "sqlite:///var/darkroom.db"
+    files_url: Url = Field(default_factory=lambda: f"file://{Path('var/files').absolute()}")
+    files_options: dict[str, str] = Field(default_factory=dict[str, str], repr=False)  # keys of S3
+    public_url: Url = "http://127.0.0.1:8080"  # where providers reach the gateway
+    temporal_ui_url: Url = "http://127.0.0.1:8233"
+
+    # The gateway's door. Source: brief, "Environment Variables".
+    ws_host: str = "127.0.0.1"
+    ws_port: Port = 8080
+    ws_max_connections: int = Field(default=100, ge=1)
+    ws_ping_interval: Milliseconds = timedelta(seconds=30)
+    darkroom_dev_key: SecretStr | None = None
+    darkroom_dev_owner: str = "dev"
+    signing_secret: SecretStr | None = None  # of callback and product-photo addresses
+
+    # Bounds of a job.
+    queue_max_images: int = Field(default=200, ge=1, le=1000)
+    image_concurrency: int = Field(default=4, ge=1, le=64)  # pictures of one job at once
+    max_file_bytes: int = Field(default=10 * 1024 * 1024, ge=1)  # spec.md 4
+    max_picture_bytes: int = Field(default=32 * 1024 * 1024, ge=1)  # providers.md 3.6
+    job_timeout: Milliseconds = timedelta(minutes=10)
+    job_timeout_image_generation: Milliseconds | None = None
+    max_retry_attempts: int = Field(default=3, ge=0, le=20)
+    retry_base_delay: Milliseconds = timedelta(seconds=1)
+    retry_max_delay: Milliseconds = timedelta(seconds=60)
+    retry_backoff_factor: float = Field(default=2.0, ge=1.0)
+
+    # The paid APIs. Models and prices move every month: providers.md 2.7 and 3.2.
+    deepseek_base_url: Url = "https://api.deepseek.com"
+    deepseek_api_key: SecretStr | None = None
+    deepseek_model: str = "deepseek-flash"
+    deepseek_deadline: Milliseconds = timedelta(seconds=30)
+    deepseek_prices_from: date = date(2026, 9, 1)
+    deepseek_price_hit: Decimal = Decimal("0.003")  # USD per million tokens off peak; peak: twice
+    deepseek_price_miss: Decimal = Decimal("0.15")
+    deepseek_price_output: Decimal = Decimal("0.60")
+    nanobanana_base_url: Url = "https://api.nanobananaapi.ai"
+    nanobanana_api_key: SecretStr | None = None
+    nanobanana_model: str = "nano-banana-2"
+    nanobanana_post_deadline: Milliseconds = timedelta(seconds=30)
+    nanobanana_grace: Milliseconds = timedelta(seconds=90)  # providers.md 3.6
+    nanobanana_collect_deadline: Milliseconds = timedelta(minutes=10)
+    nanobanana_download_hosts: tuple[str, ...] = ("tempfile.aiquickdraw.com",)
+    nanobanana_prices_micros: dict[str, int] = Field(
+        default_factory=lambda: {
+            "nano-banana-2/1K": 20_000,
+            "nano-banana-2/2K": 40_000,
+            "nano-banana-2/4K": 80_000,
+            "nano-banana-pro/1K": 120_000,
+            "nano-banana-pro/2K": 120_000,
+            "nano-banana-pro/4K": 240_000,
+        }
+    )
+
+    # The worker.
+    worker_max_cached_workflows: int = Field(default=300, ge=0)
+    worker_max_activities: int = Field(default=100, ge=1)
+    worker_shutdown_grace: Milliseconds = timedelta(seconds=5)
+
+    def timeout_of(self, kind: JobKind) -> timedelta:
+        """Processing time a job of this kind may take."""
+        match kind:
+            case JobKind.IMAGE_GENERATION:
+                return self.job_timeout_image_generation or self.job_timeout
+            case JobKind.BATCH_PROCESSING | JobKind.COMBINATION_ANALYSIS:
+                return self.job_timeout
+
+    def secret(self, name: str) -> str:
+        """Read a secret that this process cannot work without.
+
+        Raises:
+            ValueError: it is not set; the message names the variable.
+        """
+        value: SecretStr | None = getattr(self, name)
+        if value is None:
+            raise ValueError(f"{name.upper()} is not set; put it into the environment")
+        return value.get_secret_value()
+
+    def picture_prices(self) -> dict[tuple[str, str], int]:
+        """Highest price by (model, size), in micro-units of USD."""
+        table = self.nanobanana_prices_micros
+        pairs = ((key.rsplit("/", 1), price) for key, price in table.items())
+        return {(model, size): price for (model, size), price in pairs}
+
+
+class EmbeddedSettings(BaseSettings):
+    """Ports and paths of the embedded stack (`make up`, `make demo`)."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    var_dir: Path = Path("var")
+    out_dir: Path = Path("out")
+    ws_port: Port = 8080
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
+    emulators_port: Port = 8400
+    emulators_seed: int = 7
+    emulators_chat_seconds: float = Field(default=0.4, ge=0)
+    emulators_picture_seconds: float = Field(default=2.0, ge=0)
+    emulators_picture_pixels: int = Field(default=1024, ge=16, le=4096)
+    use_emulators: bool = True  # false: the real providers, with the keys in the environment
+    database_url: Url | None = None  # default: SQLite under var_dir
+    darkroom_dev_key: SecretStr | None = None  # default: made once and kept under var_dir
+    signing_secret: SecretStr | None = None  # default: made once and kept under var_dir
+
+
+def environment_with(changes: Mapping[str, str]) -> dict[str, str]:
+    """Give a child process this process's environment with some variables replaced."""
+    return {**os.environ, **changes}

@@ -1,0 +1,163 @@
+"""The tables. Their shapes follow the questions asked of them, not the domain's classes.
+
+A class declares the table of its own name in small letters. Statements speak to the constants
+at the end: a row never travels further than the adapter that read it.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field, SQLModel
+
+from darkroom.domain.checkpoint import JobSnapshot
+from darkroom.domain.errors import Failure
+from darkroom.domain.events import JobEvent
+from darkroom.domain.items import Item, StoredPicture
+from darkroom.domain.job import JobStart
+from darkroom.store.columns import JsonOf
+
+OF_A_JOB = "jobs.id"
+
+
+class Jobs(SQLModel, table=True):
+    """One job: who writes it, how far its log has come, and the state after that number.
+
+    Each index answers one filter of the list, newest first, however rare what is asked for.
+    """
+
+    __table_args__ = (
+        Index("ix_jobs_owner", "owner", "submitted_at", "id"),
+        Index("ix_jobs_owner_state", "owner", "state", "submitted_at", "id"),
+        Index("ix_jobs_owner_kind", "owner", "kind", "submitted_at", "id"),
+        Index("ix_jobs_owner_priority", "owner", "priority", "submitted_at", "id"),
+    )
+
+    id: str = Field(primary_key=True)
+    owner: str
+    kind: str
+    state: str
+    priority: str
+    submitted_at: datetime
+    run: int
+    seq: int  # number of the last event in the outbox; the snapshot's own copy is ignored
+    writer: str
+    start: JobStart = Field(sa_type=JsonOf(JobStart))
+    snapshot: JobSnapshot = Field(sa_type=JsonOf(JobSnapshot))
+
+
+class Labels(SQLModel, table=True):
+    """One label of a job; owner and moment are repeated so that one index finds a page."""
+
+    __table_args__ = (
+        Index("ix_labels_owner_label", "owner", "name", "value", "submitted_at", "job_id"),
+    )
+
+    job_id: str = Field(primary_key=True, foreign_key=OF_A_JOB, ondelete="CASCADE")
+    name: str = Field(primary_key=True)
+    value: str
+    owner: str
+    submitted_at: datetime
+
+
+class Items(SQLModel, table=True):
+    """One picture of a job; the owner is repeated so that a picture is found by its hash."""
+
+    __table_args__ = (
+        Index(
+            "ix_items_owner_sha256",
+            "owner",
+            "sha256",
+            sqlite_where=text("sha256 IS NOT NULL"),
+            postgresql_where=text("sha256 IS NOT NULL"),
+        ),
+        Index(
+            "ix_items_owner_thumbnail",
+            "owner",
+            "thumbnail_sha256",
+            sqlite_where=text("thumbnail_sha256 IS NOT NULL"),
+            postgresql_where=text("thumbnail_sha256 IS NOT NULL"),
+        ),
+    )
+
+    job_id: str = Field(primary_key=True, foreign_key=OF_A_JOB, ondelete="CASCADE")
+    key: str = Field(primary_key=True)
+    owner: str
+    state: str
+    sha256: str | None = None
+    thumbnail_sha256: str | None = None
+    item: Item = Field(sa_type=JsonOf(Item))
+
+
+class Outbox(SQLModel, table=True):
+    """One event of a job's log; the digest tells a repeated record from a different one."""
+
+    job_id: str = Field(primary_key=True, foreign_key=OF_A_JOB, ondelete="CASCADE")
+    seq: int = Field(primary_key=True)
+    run: int
+    kind: str
+    at: datetime
+    digest: str
+    event: JobEvent = Field(sa_type=JsonOf(JobEvent))
+
+
+class Ledger(SQLModel, table=True):
+    """One purchase. No foreign key: what was paid is remembered longer than the job."""
+
+    job_id: str = Field(primary_key=True)
+    item: str = Field(primary_key=True)
+    take: int = Field(primary_key=True)
+    owner: str
+    provider: str
+    model: str
+    price_micros: int = Field(sa_type=BigInteger)
+    state: str
+    fence: int
+    called_at: datetime | None = None
+    task_id: str | None = None
+    result_url: str | None = None
+    picture: StoredPicture | None = Field(default=None, sa_type=JsonOf(StoredPicture))
+    failure: Failure | None = Field(default=None, sa_type=JsonOf(Failure))
+    hinted: bool = False
+    abandoned: bool = False
+
+
+class Prompts(SQLModel, table=True):
+    """One enhanced prompt; the first answer under a key stays."""
+
+    key: str = Field(primary_key=True)
+    job_id: str  # that paid for the text
+    text: str
+    model: str
+    cost_micros: int = Field(sa_type=BigInteger)
+
+
+class Bookings(SQLModel, table=True):
+    """What a job paid for answers to one prompt, whether or not their text was kept."""
+
+    job_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    answers: int  # paid ones; more than one means that the same prompt was bought again
+    cost_micros: int = Field(sa_type=BigInteger)
+
+
+class Files(SQLModel, table=True):
+    """One uploaded product photo; its bytes are elsewhere, under their hash."""
+
+    id: str = Field(primary_key=True)
+    owner: str
+    sha256: str
+    media_type: str
+    width: int
+    height: int
+    size_bytes: int = Field(sa_type=BigInteger)
+    created_at: datetime
+
+
+JOBS = SQLModel.metadata.tables["jobs"]
+LABELS = SQLModel.metadata.tables["labels"]
+ITEMS = SQLModel.metadata.tables["items"]
+OUTBOX = SQLModel.metadata.tables["outbox"]
+LEDGER = SQLModel.metadata.tables["ledger"]
+PROMPTS = SQLModel.metadata.tables["prompts"]
+BOOKINGS = SQLModel.metadata.tables["bookings"]
+FILES = SQLModel.metadata.tables["files"]

@@ -1,0 +1,1 @@
+"""How Darkroom is put to work."""

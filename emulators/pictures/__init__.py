@@ -1,0 +1,1 @@
+"""The nanobananaapi.ai stand-in: tasks, callbacks and the host of finished pictures."""

@@ -1,0 +1,23 @@
+"""The face: starts, signals and reads jobs; decides nothing.
+
+    app          composition root: opens the adapters
+    face         the one ASGI application over them
+    deps         what a request is served with
+    auth         who is calling
+    schemas      requests as they are written
+    submitting   the way of a submit
+    acceptance   bounds that depend on settings, prices or other fields
+    faults       what is wrong with a request, field by field
+    errors       problems, and which failure becomes which
+    wire         domain values as JSON
+    commands     starts, cancels and queries workflows
+    reading      which source answers a question about a job
+    idempotency  the same request twice is one job
+    cursors      where a list's next page begins
+    conditional  If-None-Match and Range
+    limits       caps on bodies and slow sockets
+    routes/      HTTP
+    live/        Socket.IO
+
+Only `commands` knows workflows; only `app` knows adapters.
+"""

@@ -1,0 +1,112 @@
+"""Which source answers a question about a job.
+
+A caller's GET: the store's row; before the first row, or without the store, the workflow.
+A subscriber: the workflow while the job runs, because only it knows what is not stored yet.
+Whoever does not own a job is told that there is none.
+"""
+
+import re
+
+from darkroom.domain.checkpoint import JobRecord, LiveJob
+from darkroom.domain.errors import StoreUnavailable
+from darkroom.domain.events import JobResult
+from darkroom.domain.job import JobId, OwnerId
+from darkroom.domain.ports import JobStore, Outbox
+from gateway.commands import JobCommands
+from gateway.errors import not_found
+from gateway.wire import pending_record
+
+# Other workflows live in the same namespace; only these ids are jobs.
+JOB_ID = re.compile(r"job_[0-9a-z]{1,64}")
+
+
+class JobReader:
+    """Answers what a job is."""
+
+    def __init__(self, *, store: JobStore, outbox: Outbox, commands: JobCommands) -> None:
+        self._store = store
+        self._outbox = outbox
+        self._commands = commands
+
+    async def record(self, job_id: str, owner: OwnerId) -> JobRecord:
+        """Read a job for its owner.
+
+        Raises:
+            Problem: not_found.
+            StoreUnavailable: the store is down, and the workflow does not answer either.
+        """
+        known = _checked(job_id)
+        try:
+            row = await self._store.job(known, owner=owner)
+        except StoreUnavailable:
+            live = await self._commands.live(known)
+            if live is None:
+                raise
+            return recorded(_owned(live, owner).record)
+        if row is not None:
+            return recorded(row)
+        return recorded((await self._without_row(known, owner)).record)
+
+    async def live(self, job_id: str, owner: OwnerId) -> LiveJob:
+        """Read a job for a subscriber, with the events that the store does not have yet.
+
+        Raises:
+            Problem: not_found.
+            StoreUnavailable: the store is down, and the workflow does not answer either.
+        """
+        known = _checked(job_id)
+        try:
+            row = await self._store.job(known, owner=owner)
+        except StoreUnavailable:
+            live = await self._commands.live(known)
+            if live is None:
+                raise
+            return _owned(live, owner)
+        if row is None:
+            return await self._without_row(known, owner)
+        if row.snapshot.state.is_terminal:
+            return LiveJob(record=row)
+        return await self._commands.live(known) or LiveJob(record=_stale(recorded(row)))
+
+    async def closing(self, record: JobRecord) -> JobResult | None:
+        """Read the result that a closed job's last event names."""
+        snapshot = record.snapshot
+        if not snapshot.state.is_terminal:
+            return None
+        try:
+            last = await self._outbox.events_after(record.start.job_id, snapshot.seq - 1, limit=1)
+        except StoreUnavailable:
+            return None
+        return last[0].result if last else None
+
+    async def _without_row(self, job_id: JobId, owner: OwnerId) -> LiveJob:
+        live = await self._commands.live(job_id)
+        if live is not None:
+            return _owned(live, owner)
+        submitted = await self._commands.submitted(job_id)
+        if submitted is None:
+            raise not_found("job", job_id)
+        return _owned(LiveJob(record=_stale(pending_record(submitted.start))), owner)
+
+
+def recorded(record: JobRecord) -> JobRecord:
+    """Read a record; one without any event yet says only that the job was accepted."""
+    return record if record.snapshot.seq else pending_record(record.start)
+
+
+def _checked(job_id: str) -> JobId:
+    if not JOB_ID.fullmatch(job_id):
+        raise not_found("job", job_id[:80])
+    return JobId(job_id)
+
+
+def _owned(live: LiveJob, owner: OwnerId) -> LiveJob:
+    if live.record.start.owner != owner:
+        raise not_found("job", live.record.start.job_id)
+    return live
+
+
+def _stale(record: JobRecord) -> JobRecord:
+    return JobRecord(
+        start=record.start, snapshot=record.snapshot, items=record.items, is_stale=True
+    )

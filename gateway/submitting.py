@@ -1,0 +1,143 @@
+"""The way of a submit: bounds, files, feasibility, and only then a workflow."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from darkroom.domain.checkpoint import JobRecord
+from darkroom.domain.errors import DifferenceInfeasible, StoreUnavailable
+from darkroom.domain.job import JobId, JobRequest, JobStart, OwnerId, difference_request
+from gateway.acceptance import accept
+from gateway.commands import AlreadyStarted
+from gateway.deps import Gateway
+from gateway.errors import DIFFERENCE_INFEASIBLE, IDEMPOTENCY_MISMATCH, Problem, invalid
+from gateway.faults import Fault
+from gateway.idempotency import checked_key, fresh_job_id, job_id_of, request_digest
+from gateway.schemas import JobBody
+from gateway.wire import pending_record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The accepted job; `is_replay` when an earlier request with the same key started it."""
+
+    record: JobRecord
+    is_replay: bool = False
+
+
+async def submit(
+    gateway: Gateway, owner: OwnerId, body: JobBody, *, idempotency_key: str | None
+) -> Taken:
+    """Start the job that a body asks for, once per key.
+
+    Raises:
+        Problem: validation_failed, difference_infeasible or idempotency_mismatch; then nothing
+            was started.
+        RPCError: Temporal does not answer; with a key, the request may safely be repeated.
+    """
+    accepted = accept(body, gateway.settings)
+    job_id = _job_id(owner, idempotency_key)
+    start = JobStart(
+        job_id=job_id,
+        owner=owner,
+        submitted_at=_now(),
+        request=accepted.request,
+        plans=accepted.plans,
+    )
+    if idempotency_key is not None:
+        earlier = await _from_store(gateway, start)
+        if earlier is not None:
+            return earlier
+    await _check_files(gateway, owner, accepted.request)
+    await _check_difference(gateway, accepted.request, job_id)
+    try:
+        await gateway.commands.start_job(start, digest=request_digest(accepted.request))
+    except AlreadyStarted:
+        return await _from_temporal(gateway, start)
+    return Taken(record=pending_record(start))
+
+
+def _job_id(owner: OwnerId, key: str | None) -> JobId:
+    return fresh_job_id() if key is None else job_id_of(owner, checked_key(key))
+
+
+def _now() -> datetime:
+    """Read the clock in the milliseconds that the wire can show, so that every copy agrees."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+async def _from_store(gateway: Gateway, start: JobStart) -> Taken | None:
+    """Find a job that this key started before; the store remembers longer than Temporal."""
+    try:
+        row = await gateway.store.job(start.job_id, owner=start.owner)
+    except StoreUnavailable:
+        return None
+    if row is None:
+        return None
+    return _replayed(row.start, same=request_digest(row.start.request) == _digest(start))
+
+
+async def _from_temporal(gateway: Gateway, start: JobStart) -> Taken:
+    submitted = await gateway.commands.submitted(start.job_id)
+    if submitted is None:
+        raise AlreadyStarted(start.job_id)
+    return _replayed(submitted.start, same=submitted.digest == _digest(start))
+
+
+def _digest(start: JobStart) -> str:
+    return request_digest(start.request)
+
+
+def _replayed(earlier: JobStart, *, same: bool) -> Taken:
+    if same:
+        return Taken(record=pending_record(earlier), is_replay=True)
+    message = f"this key already started {earlier.job_id} with another request"
+    remedy = "send the first request again, or use a fresh key for this one"
+    raise Problem(
+        IDEMPOTENCY_MISMATCH,
+        message,
+        remedy=remedy,
+        faults=[Fault(field="Idempotency-Key", message=message, remedy=remedy)],
+        more={"jobId": earlier.job_id},
+    )
+
+
+async def _check_files(gateway: Gateway, owner: OwnerId, request: JobRequest) -> None:
+    if not request.product:
+        return
+    found = await gateway.catalog.find(request.product)
+    theirs = {file.file_id for file in found if file.owner == owner}
+    missing = [
+        Fault(
+            field=f"product.{place}",
+            message=f"no file {file_id!r} belongs to this key",
+            remedy="upload it with POST /v1/files and send the id of the answer",
+        )
+        for place, file_id in enumerate(request.product)
+        if file_id not in theirs
+    ]
+    if missing:
+        raise invalid(missing)
+
+
+async def _check_difference(gateway: Gateway, request: JobRequest, job_id: JobId) -> None:
+    """Ask what the analyze stage will ask, so that it cannot be refused later."""
+    if request.combinations:
+        return
+    asked = difference_request(request, job_id=job_id)
+    try:
+        async with gateway.hard_work:
+            await asyncio.to_thread(gateway.differentiator.choose, asked)
+    except DifferenceInfeasible as infeasible:
+        remedy = (
+            f"ask for at most {infeasible.largest_feasible}, lower minDifference, or relax "
+            "constraints or add options"
+        )
+        raise Problem(
+            DIFFERENCE_INFEASIBLE,
+            str(infeasible),
+            remedy=remedy,
+            faults=[Fault(field="count", message=str(infeasible), remedy=remedy)],
+            more={"largestFeasibleCount": infeasible.largest_feasible},
+        ) from infeasible

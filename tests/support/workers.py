@@ -1,0 +1,147 @@
+"""A worker made of fakes, on a task queue of its own, under the strict default sandbox."""
+
+import asyncio
+import sys
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Worker
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+
+from activities.adoption import CallbackWatch
+from activities.analyze import AnalyzeActivities
+from activities.claim import ClaimActivities
+from activities.enhance import EnhanceActivities
+from activities.finish import FinishActivities
+from activities.generate import GenerateActivities
+from activities.heartbeats import HEARTBEAT_EVERY
+from activities.keeping import PictureKeeper
+from activities.ledger_walk import AskingPlan, Darkbench
+from activities.record import RecordActivities
+from darkroom.differentiation import MaximinDifferentiator
+from darkroom.domain.checkpoint import JobRecord
+from darkroom.domain.events import JobEvent, JobResult
+from darkroom.domain.items import VerifiedPicture
+from darkroom.domain.job import JobId, JobStart
+from darkroom.domain.ports import Differentiator, FileStore, Outbox, PreparedPicture
+from darkroom.runtime.signals import TemporalJobSignals
+from tests.support.fake_providers import FakeFileStore, FakeImageProvider, FakePromptEnhancer
+from tests.support.fakes import (
+    MemoryCallLedger,
+    MemoryDoorbell,
+    MemoryJobStore,
+    MemoryOutbox,
+    MemoryPromptCache,
+    MemoryState,
+)
+from workflows.image_job import ImageJobWorkflow
+from workflows.options import WORKFLOW_TASK_TIMEOUT
+
+BINARIES = Path(sys.executable).parent
+TEST_SERVER = BINARIES / "temporal-test-server"
+
+# Everything of ours stays restricted. The log library draws a random colour when it is
+# imported, which says nothing about our stories.
+STRICT = SandboxRestrictions.default.with_passthrough_modules("structlog")
+
+ALL_EVENTS = 10_000
+
+# Short, so that waiting for a task costs a test nothing; the ratio is the real one.
+QUICK_ASKING = AskingPlan(
+    first=timedelta(milliseconds=10),
+    longest=timedelta(milliseconds=50),
+    deadline=timedelta(seconds=1),
+)
+
+
+class FakePictureCheck:
+    """Takes any bytes for a small picture."""
+
+    def prepare(self, content: bytes, *, max_bytes: int) -> PreparedPicture:
+        del max_bytes
+        verified = VerifiedPicture(format="png", media_type="image/png", width=8, height=8)
+        return PreparedPicture(verified=verified, content=content, thumbnail=content[:4])
+
+
+@dataclass(kw_only=True)
+class Fakes:
+    """Everything a worker of fakes stands on; tests script it and look into it."""
+
+    state: MemoryState = field(default_factory=MemoryState)
+    enhancer: FakePromptEnhancer = field(default_factory=FakePromptEnhancer)
+    provider: FakeImageProvider = field(default_factory=FakeImageProvider)
+    files: FileStore = field(default_factory=FakeFileStore)
+    differentiator: Differentiator = field(default_factory=MaximinDifferentiator)
+    outbox: Outbox | None = None  # by default the one on `state`
+    task_queue: str = field(default_factory=lambda: f"test-{uuid.uuid4()}")
+
+    async def events(self, job_id: JobId) -> tuple[JobEvent, ...]:
+        """Read a job's log."""
+        return await MemoryOutbox(self.state).events_after(job_id, 0, limit=ALL_EVENTS)
+
+    async def record(self, job_id: JobId) -> JobRecord:
+        """Read a job's row."""
+        record = await MemoryJobStore(self.state).job(job_id)
+        assert record is not None
+        return record
+
+
+@asynccontextmanager
+async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]:
+    """Serve a task queue of its own until the block ends."""
+    ledger, cache = MemoryCallLedger(fakes.state), MemoryPromptCache(fakes.state)
+    callbacks = CallbackWatch(ledger=ledger, doorbell=MemoryDoorbell(fakes.state))
+    keeper = PictureKeeper(files=fakes.files, pictures=FakePictureCheck(), max_bytes=1 << 20)
+    bench = Darkbench(
+        ledger=ledger, cache=cache, keeper=keeper, callbacks=callbacks, asking=QUICK_ASKING
+    )
+    signals = TemporalJobSignals(client)
+    enhance = EnhanceActivities(enhancer=fakes.enhancer, cache=cache, signals=signals)
+    generate = GenerateActivities(providers={"nanobanana": fakes.provider}, bench=bench)
+    worker = Worker(
+        client,
+        task_queue=fakes.task_queue,
+        workflows=[ImageJobWorkflow],
+        activities=[
+            ClaimActivities(MemoryJobStore(fakes.state)).claim,
+            RecordActivities(fakes.outbox or MemoryOutbox(fakes.state)).record,
+            AnalyzeActivities(fakes.differentiator).analyze,
+            enhance.enhance,
+            generate.generate,
+            FinishActivities(ledger=ledger, cache=cache, files=fakes.files).finish,
+        ],
+        workflow_runner=SandboxedWorkflowRunner(restrictions=STRICT),
+        max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+        default_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+    )
+    listening = asyncio.create_task(callbacks.listen())
+    try:
+        async with worker:
+            yield worker
+    finally:
+        listening.cancel()
+
+
+async def start_job(
+    client: Client, fakes: Fakes, start: JobStart
+) -> WorkflowHandle[ImageJobWorkflow, JobResult | None]:
+    """Start one run of a job, as the gateway does."""
+    return await client.start_workflow(
+        ImageJobWorkflow.run,
+        start,
+        id=start.job_id,
+        task_queue=fakes.task_queue,
+        task_timeout=WORKFLOW_TASK_TIMEOUT,
+    )
+
+
+def renamed(start: JobStart) -> JobStart:
+    """Give a job an id that no other test uses."""
+    return replace(start, job_id=JobId(f"job_{uuid.uuid4().hex}"))
+
+

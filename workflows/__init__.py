@@ -1,0 +1,1 @@
+"""Durable stories: deterministic, sandboxed, one workflow a job."""
