@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import structlog
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import PollerBehaviorSimpleMaximum, Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
 from activities.adoption import CallbackWatch
@@ -47,6 +47,10 @@ from workflows.options import STICKY_QUEUE_TIMEOUT
 log = structlog.get_logger()
 
 RECONNECT_SECONDS = 1.0
+
+# A frozen process keeps its polls open, and each swallows a task until that times out; so a
+# worker polls no more than it needs. Most activities start eagerly, without a poll.
+FEW_POLLERS = PollerBehaviorSimpleMaximum(maximum=2)
 
 # Our own pure packages pass through the sandbox: re-importing them for each workflow costs
 # 25 ms of CPU a start. The workflow tests run without this, under the strict sandbox.
@@ -105,6 +109,8 @@ async def build_worker(
         sticky_queue_schedule_to_start_timeout=STICKY_QUEUE_TIMEOUT,
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         default_heartbeat_throttle_interval=HEARTBEAT_EVERY,
+        workflow_task_poller_behavior=FEW_POLLERS,
+        activity_task_poller_behavior=FEW_POLLERS,
         graceful_shutdown_timeout=settings.worker_shutdown_grace,
     )
     return WorkerParts(worker=worker, callbacks=callbacks)

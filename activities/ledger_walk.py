@@ -104,6 +104,7 @@ class LedgerWalk:
         self._bench = bench
         self._pulse = pulse
         self._key = CallKey(job=order.job_id, item=order.item, take=order.take)
+        self._is_leaving = False
 
     async def to_the_end(self) -> PictureAttempt:
         """Walk until the picture is ours, or this attempt can do no more."""
@@ -175,24 +176,36 @@ class LedgerWalk:
             image=self._order.image,
             product=self._order.product,
         )
+        return await self._finish_even_if_cancelled(self._buy(row, order))
+
+    async def _buy(self, row: LedgerRow, order: PictureOrder) -> LedgerRow | PictureFailed:
         called_at = datetime.now(UTC)
         row = await self._move(row, LedgerState.CALLING, LedgerChanges(called_at=called_at))
         if row.state is not LedgerState.CALLING or row.called_at != called_at:
             return row
-        if datetime.now(UTC) - called_at > SEND_WINDOW:
-            return await self._move(row, LedgerState.INTENT)
-        return await _finish_even_if_cancelled(self._post(row, order))
-
-    async def _post(self, row: LedgerRow, order: PictureOrder) -> LedgerRow | PictureFailed:
+        if self._is_leaving or datetime.now(UTC) - called_at > SEND_WINDOW:
+            return await self._withdraw(row, called_at)
         try:
             task_id = await self._provider.submit(order)
         except ProviderError as error:
-            return await self._not_accepted(row, error)
+            return await self._not_accepted(row, error, called_at)
         self._pulse.report("accepted", task_id)
-        return await self._move(row, LedgerState.ACCEPTED, LedgerChanges(task_id=task_id))
+        return await self._accept(row, task_id)
+
+    async def _accept(self, row: LedgerRow, task_id: str) -> LedgerRow:
+        """Book the task's name, even when a later attempt has taken over meanwhile."""
+        try:
+            return await self._move(row, LedgerState.ACCEPTED, LedgerChanges(task_id=task_id))
+        except FenceLost:
+            await until_answered(lambda: self._bench.ledger.adopt(self._key, task_id))
+            raise
+
+    async def _withdraw(self, row: LedgerRow, called_at: datetime) -> LedgerRow:
+        await until_answered(lambda: self._bench.ledger.withdraw(self._key, called_at))
+        return await self._reread(row)
 
     async def _not_accepted(
-        self, row: LedgerRow, error: ProviderError
+        self, row: LedgerRow, error: ProviderError, called_at: datetime
     ) -> LedgerRow | PictureFailed:
         failure = failure_of(error)
         if failure.billing is not Billing.NONE:
@@ -201,8 +214,22 @@ class LedgerWalk:
         if failure.disposition is Disposition.FATAL:
             await self._move(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
         else:
-            await self._move(row, LedgerState.INTENT)
+            await self._withdraw(row, called_at)
         return PictureFailed(failure=failure)
+
+    async def _finish_even_if_cancelled(
+        self, step: Awaitable[LedgerRow | PictureFailed]
+    ) -> LedgerRow | PictureFailed:
+        """Let a bounded step end before a cancel takes effect."""
+        running = asyncio.ensure_future(step)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._is_leaving = True
+            await asyncio.wait({running})
+            if not running.cancelled() and (error := running.exception()):
+                log.warning("left_with_error", call=str(self._key), error=str(error))
+            raise
 
     async def _await_adoption(self, row: LedgerRow, until: datetime) -> LedgerRow:
         async with self._bench.callbacks.watching(self._key) as called_back:
@@ -221,12 +248,14 @@ class LedgerWalk:
     async def _collect(self, row: LedgerRow, task_id: str) -> LedgerRow | PictureFailed:
         plan = self._bench.asking
         deadline = datetime.now(UTC) + plan.deadline
-        pause = plan.first
+        pause = timedelta(0) if row.hinted else plan.first
+        is_hinted = row.hinted
         async with self._bench.callbacks.watching(self._key) as called_back:
             while datetime.now(UTC) < deadline:
-                if await _set_within(called_back, pause.total_seconds()):
-                    called_back.clear()
-                pause = min(pause * plan.factor, plan.longest)
+                # A callback shortens one wait; from then on the schedule counts.
+                hint = asyncio.Event() if is_hinted else called_back
+                is_hinted = await _set_within(hint, pause.total_seconds()) or is_hinted
+                pause = min(max(pause, plan.first) * plan.factor, plan.longest)
                 answer = await self._ask(row, task_id)
                 if isinstance(answer, timedelta):
                     pause = max(pause, answer)
@@ -338,15 +367,3 @@ async def _set_within(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-async def _finish_even_if_cancelled(
-    step: Awaitable[LedgerRow | PictureFailed],
-) -> LedgerRow | PictureFailed:
-    """Let a bounded step end before a cancel takes effect."""
-    running = asyncio.ensure_future(step)
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        await asyncio.wait({running})
-        raise

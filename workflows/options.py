@@ -51,7 +51,7 @@ _LONGEST = timedelta(hours=24)
 _CRASH_RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=100),
     maximum_interval=timedelta(seconds=5),
-    maximum_attempts=5,
+    maximum_attempts=8,  # a frozen worker's polls may swallow two, a kill takes one
 )
 _POISON_RETRY = RetryPolicy(initial_interval=timedelta(milliseconds=100), maximum_attempts=3)
 _ENDLESS_RETRY = RetryPolicy(

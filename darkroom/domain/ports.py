@@ -133,6 +133,13 @@ class CallLedger(Protocol):
         """
         ...
 
+    async def withdraw(self, key: CallKey, called_at: datetime) -> None:
+        """Take a call back that was certainly not accepted: `calling -> intent`, or nothing.
+
+        Needs no fence: only the sender whose POST began at `called_at` can know it.
+        """
+        ...
+
     async def abandon(self, key: CallKey) -> None:
         """Mark a purchase whose job no longer waits for it."""
         ...
