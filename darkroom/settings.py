@@ -82,11 +82,11 @@ class Settings(BaseSettings):
     nanobanana_prices_micros: dict[str, int] = Field(
         default_factory=lambda: {
             "nano-banana-2/1K": 20_000,
-            "nano-banana-2/2K": 40_000,
-            "nano-banana-2/4K": 80_000,
+            "nano-banana-2/2K": 30_000,
+            "nano-banana-2/4K": 45_000,
             "nano-banana-pro/1K": 120_000,
             "nano-banana-pro/2K": 120_000,
-            "nano-banana-pro/4K": 240_000,
+            "nano-banana-pro/4K": 215_000,
         }
     )
 

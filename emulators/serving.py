@@ -15,7 +15,7 @@ BACKLOG = 1024
 
 
 class QuietServer(uvicorn.Server):
-    """A server that leaves signals to whoever runs it, and stops when told, not at the next tick."""
+    """A server that leaves signals to whoever runs it, and stops as soon as it is told."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)

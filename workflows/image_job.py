@@ -47,14 +47,14 @@ class ImageJobWorkflow:
 
     @workflow.run
     async def run(self, start: JobStart) -> JobResult | None:  # noqa: ARG002 -- Temporal hands the input to both; @workflow.init keeps it
-        """Carry the job to its end; None when another run is its writer."""
+        """Carry the job to its end; None when that is done, or another run is its writer."""
         claiming = asyncio.create_task(self._claim())
         try:
             if not await asyncio.shield(claiming):
                 return None
             return await self._close_completed(await self._within_its_time())
         except StoryFailed as end:
-            raise await self._close_failed(end) from end
+            raise await self._close_failed(end) from None
         except asyncio.CancelledError:
             if await claiming:
                 await self._close_cancelled()
@@ -76,11 +76,23 @@ class ImageJobWorkflow:
         answered = await durably(ClaimActivities.claim, claim)
         if not isinstance(answered.answer, Claimed):
             return False
+        if answered.answer.snapshot.state is JobState.COMPLETED:
+            return False  # an operator reset a finished job: there is nothing to do
         self._journal.resume(answered.answer)
         self._recorder = Recorder(self._journal)
+        self._reopen()
+        return True
+
+    def _reopen(self) -> None:
+        """Say in the log how this run came about."""
+        state = self._journal.snapshot.state
         if not self._journal.snapshot.seq:
             self._journal.note(EventKind.JOB_SUBMITTED, at=self._start.submitted_at)
-        return True
+        elif state.is_terminal:
+            self._journal.advance(JobState.PENDING, at=workflow.now())
+            self._journal.note(EventKind.JOB_RETRIED, at=workflow.now())
+        elif state is JobState.PENDING:
+            self._journal.note(EventKind.JOB_RETRIED, at=workflow.now())
 
     async def _within_its_time(self) -> JobResult:
         story = asyncio.create_task(self._story())

@@ -30,6 +30,7 @@ IRREDUCIBLE = {
     256: 0b100011011,
 }
 
+SUM_CHECK_DIFFERING = 2  # words of equal sums cannot differ in one dimension only
 COSETS_PER_CANDIDATE = 2  # with more cosets than that, even the largest holds next to nothing
 
 Symbols = NDArray[np.int64]
@@ -86,7 +87,7 @@ def check_words(candidates: Candidates, differing: int) -> Symbols | None:
     """Number the coset of each word, for a code whose words differ in `differing` dimensions."""
     if differing <= 1:
         return np.zeros(candidates.count, dtype=np.int64)
-    if differing == 2:  # noqa: PLR2004 - the sum check; the docstring above tells
+    if differing == SUM_CHECK_DIFFERING:
         return candidates.words.sum(axis=0, dtype=np.int64) % max(candidates.alphabets)
     field = smallest_field(max(*candidates.alphabets, len(candidates.alphabets) - 1))
     if field.order ** (differing - 1) > COSETS_PER_CANDIDATE * candidates.count:

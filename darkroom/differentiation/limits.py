@@ -11,6 +11,7 @@ from itertools import combinations
 
 from darkroom.differentiation.candidates import TOLERANCE, Weights
 
+PAIR_COUNT = 2  # a distance takes two
 EVERY_SUBSET_DIMENSIONS = 10  # 2**10 sets of dimensions are looked at; beyond, only the best few
 
 
@@ -24,7 +25,7 @@ class Limits:
 
     def distance(self, count: int) -> float:
         """Say how far apart `count` words can be at most; nothing limits fewer than two."""
-        if count < 2:  # noqa: PLR2004 - a distance takes two
+        if count < PAIR_COUNT:
             return math.inf
         singleton = min(left for tuples, left in self._agreements if tuples < count)
         return min(singleton, self._average_distance(count))

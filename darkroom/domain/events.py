@@ -19,6 +19,7 @@ class EventKind(StrEnum):
     """What happened."""
 
     JOB_SUBMITTED = "job_submitted"
+    JOB_RETRIED = "job_retried"
     JOB_STARTED = "job_started"
     STAGE_STARTED = "stage_started"
     STAGE_FINISHED = "stage_finished"

@@ -16,6 +16,7 @@ PNG_LOOKS = frozenset(
     | {b"pHYs", b"hIST", b"sPLT"}
 )
 
+JPEG_MARKER = 0xFF  # the first byte of every marker
 JPEG_START, JPEG_END, JPEG_SCAN, JPEG_COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 JPEG_APPS = range(0xE0, 0xF0)
 JPEG_BARE = {0x01, *range(0xD0, 0xD8)}  # markers without a length: fill and restarts
@@ -49,7 +50,7 @@ def is_complete_avif(content: bytes) -> bool:
     """Say whether every top-level box ends inside the file."""
     start = 0
     while start < len(content):
-        size, wide_size = (content[start:][a:b] for a, b in ((0, 4), (8, 16)))
+        size, wide_size = (content[start + a : start + b] for a, b in ((0, 4), (8, 16)))
         length = int.from_bytes(size, "big")
         if length == 1:  # the size did not fit and stands after the name
             length = int.from_bytes(wide_size, "big")
@@ -100,9 +101,9 @@ def jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     A scan comes with its entropy-coded bytes.
     """
     start = 0
-    while start + 2 <= len(content) and content[start] == 0xFF:  # noqa: PLR2004 - a marker's
+    while start + 2 <= len(content) and content[start] == JPEG_MARKER:
         marker = content[start + 1]
-        if marker == 0xFF:  # noqa: PLR2004 - padding before a marker
+        if marker == JPEG_MARKER:  # padding before the marker proper
             start += 1
             continue
         end = _segment_end(content, start, marker)

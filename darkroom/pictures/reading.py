@@ -25,11 +25,20 @@ from darkroom.pictures.containers import (
     is_complete_webp,
 )
 
-# An 8K square; a decoder needs four bytes a pixel. Providers sell at most 4096 x 4096.
+# 8000 x 8000; a decoder needs four bytes a pixel. Providers sell at most 4096 x 4096.
 MAX_PIXELS = 64_000_000
 
 # What Pillow raises for bytes it cannot make sense of, depending on where they go wrong.
-DECODER_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error)
+DECODER_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    struct.error,
+)
 
 UPRIGHT = 1  # EXIF orientation of a picture that is stored as it is to be seen
 

@@ -136,9 +136,8 @@ def _completion(chat: ChatRequest, answer: Answer, usage: Usage) -> dict[str, An
     message: dict[str, Any] = {"role": "assistant", "content": answer.content}
     if answer.reasoning is not None:
         message["reasoning_content"] = answer.reasoning
-    digest = hashlib.sha256(f"{chat.model}{chat.whole_prompt}".encode()).digest()
     return {
-        "id": str(uuid.UUID(bytes=digest[:16], version=4)),
+        "id": str(uuid.uuid4()),
         "object": "chat.completion",
         "created": int(time.time()),
         "model": chat.model,

@@ -4,9 +4,9 @@ On the wire a rule is flat: {"endpoint": "chat", "when": {"nth": 2}, "action": "
 "status": 429, "retry_after": 3}. Each action is a class; its fields are the action's parameters.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Endpoint = Literal["chat", "generate", "record_info", "credit", "result", "callback"]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -46,6 +46,11 @@ class Rule(Strict):
     when: When = When()
     match: str | None = None  # part of the prompt or of X-Darkroom-Call
     times: int | None = Field(default=None, ge=1)  # fires at most so often
+
+    @field_validator("when", mode="before")
+    @classmethod
+    def _spelled_out(cls, when: Any) -> Any:
+        return {"always": True} if when == "always" else when
 
     @model_validator(mode="after")
     def _fits_endpoint(self) -> Self:

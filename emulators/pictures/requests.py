@@ -22,6 +22,7 @@ Ratio = Literal[
     "auto", "1:1", "9:16", "16:9", "3:4", "4:3", "3:2", "2:3", "5:4", "4:5", "21:9",
     "1:4", "4:1", "1:8", "8:1",
 ]  # fmt: skip
+FINE_FROM_PIXELS = 256  # sides are multiples of 8 pixels from here on, below of 2
 SIDES = {"1K": 1, "2K": 2, "4K": 4}
 
 
@@ -51,7 +52,7 @@ class Order:
             pixels: side of a square 1K picture.
         """
         side = pixels * SIDES[self.resolution]
-        step = 8 if side >= 256 else 2  # noqa: PLR2004  (small pictures keep their proportions)
+        step = 8 if side >= FINE_FROM_PIXELS else 2
         across, down = (1, 1) if self.ratio == "auto" else map(int, self.ratio.split(":"))
         stretch = math.sqrt(across / down)
         return _rounded(side * stretch, step), _rounded(side / stretch, step)

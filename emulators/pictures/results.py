@@ -17,7 +17,7 @@ from emulators.pictures.tasks import SUCCEEDED, Task
 from emulators.studio import PictureOrder, Studio
 
 NAME = re.compile(r"(?P<task_id>.+)-(?:result|origin)-(?P<place>\d)\.(?:jpg|png)")
-KEPT_BYTES = 128 * 1024 * 1024
+KEPT_BYTES = 32 * 1024 * 1024
 DRAWING_THREADS = 2
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 PIECE_BYTES = 64 * 1024

@@ -1,7 +1,7 @@
 """The HTTP face of the nanobananaapi.ai stand-in."""
 
 import hashlib
-import json
+import uuid
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI
@@ -152,7 +152,7 @@ class PictureRoutes:
 
     def _accept(self, request: Request, order: Order, body: bytes, *, fired: Fired) -> Task:
         call = _call_of(request)
-        task_id = self._task_id()
+        task_id = uuid.uuid4().hex  # never seen before, also after a restart
         if order.callback_url:
             fired = fired.and_also(self._faults.meet("callback", order.prompt, call))
         price = picture_credits(order.model, order.resolution, order.count)
@@ -166,21 +166,18 @@ class PictureRoutes:
             credits=price,
             units=order.count,
         )
+        sequence = self._ledger.accept(purchase)
         pace, seed = self._options.picture_seconds, self._options.seed
         return Task(
             task_id=task_id,
             order=order,
-            param_json=json.dumps(json.loads(body), separators=(",", ":")),
+            param_json=body.decode(),
             call=call,
             results_address=f"{request.base_url}results/",
-            sequence=self._ledger.accept(purchase),
-            seconds=jittered(pace, seed=seed, task_id=task_id),
+            sequence=sequence,
+            seconds=jittered(pace, seed=seed, sequence=sequence),
             fired=fired,
         )
-
-    def _task_id(self) -> str:
-        number = self._ledger.last_sequence + 1
-        return hashlib.sha256(f"{self._options.seed}/{number}".encode()).hexdigest()[:32]
 
 
 def _call_of(request: Request) -> str | None:

@@ -16,7 +16,7 @@ from emulators.pictures.requests import Order
 
 GENERATING, SUCCEEDED, CREATE_FAILED, GENERATE_FAILED = range(4)  # successFlag
 JITTER = 0.2  # a task takes its seconds +-20 %
-KEPT_TASKS = 20_000  # the oldest finished ones are forgotten first
+KEPT_TASKS = 20_000  # the oldest are forgotten first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,9 +164,9 @@ class TaskBoard:
             del self._tasks[next(iter(self._tasks))]
 
 
-def jittered(seconds: float, *, seed: int, task_id: str) -> float:
-    """Vary how long a task takes, the same way each time for the same seed and task."""
-    chance = random.Random(f"{seed}/{task_id}")  # noqa: S311  (seeded pace, no secret)
+def jittered(seconds: float, *, seed: int, sequence: int) -> float:
+    """Vary how long a task takes, the same way each time for the same seed and place in line."""
+    chance = random.Random(f"{seed}/{sequence}")  # noqa: S311  (seeded pace, no secret)
     return seconds * chance.uniform(1 - JITTER, 1 + JITTER)
 
 

@@ -15,6 +15,8 @@ FRAMED_FROM_PIXELS = 16.0
 SHOP_METRES = 3.6
 DARK_GLASS: Colour = (0.20, 0.26, 0.33)
 LIT_SHARE = 0.42
+AT_HOME = 0.75  # share of a house's windows that are lit
+LATE_SHIFT = 0.6  # the same of a factory
 SHOPS_OPEN = 0.7
 AWNINGS: tuple[Colour, ...] = (
     (0.62, 0.24, 0.20),
@@ -199,7 +201,7 @@ class Builder:
                 frame = (left - 0.12, low - 0.12, z), (left + 0.2 * width + 0.12, low + 1.5, z)
                 self.brush.wall(*frame, (0.95, 0.94, 0.92))
                 pane = (left, low, z), (left + 0.2 * width, low + 1.38, z)
-                is_lit = lit and self.chance.random() < 0.75  # noqa: PLR2004  (people are mostly at home)
+                is_lit = lit and self.chance.random() < AT_HOME
                 self._pane(pane, glass, tone=1.0, is_lit=is_lit)
         door = block.x + 0.43 * width
         self.brush.wall((door, 0.0, z), (door + 0.14 * width, 2.2, z), (0.42, 0.27, 0.20))
@@ -218,7 +220,9 @@ class Builder:
         for bay in range(teeth * 2):
             left = block.x + (bay + 0.15) * step / 2
             corners = (left, top * 0.55, z), (left + 0.35 * step, top * 0.80, z)
-            self._pane(corners, glass, tone=1.0, is_lit=lit and bool(self.chance.random() < 0.6))  # noqa: PLR2004  (a late shift)
+            self._pane(
+                corners, glass, tone=1.0, is_lit=lit and bool(self.chance.random() < LATE_SHIFT)
+            )
         gate = block.x + step * 0.3
         self.brush.wall((gate, 0.0, z), (gate + 3.6, top * 0.42, z), scaled(block.colour, 0.55))
 

@@ -20,6 +20,7 @@ GROUND_REACH = 0.08  # how far a colour may be from the ground's and still be gr
 SHADOW_DEPTH = 0.55  # how much darker than the ground its shadows may be ...
 SHADOW_CHROMA = 0.035  # ... being as colourless as it, so nearly ...
 SHADOW_STEP = 0.022  # ... and so soft, from one pixel of the photo to the next
+NEARLY, WHOLLY = 0.5, 0.98  # shares of ground around a pixel that count as some and as all
 FAR_WEIGHT = 0.02  # of the border's colour, where no ground is near
 FAINTEST = 40  # a fainter alpha is dust
 HEAD_REGION = 0.30  # a lamp's head is in the upper so much of it
@@ -157,8 +158,8 @@ def _opacity(colours: Pixels, beside: Pixels, reached: Mask) -> Field:
     edge = smoothstep(GROUND_REACH * 0.3, GROUND_REACH * 1.4, distance)
     near = enlarge(_grown(_grown(reached)).astype(np.float32), width, height)
     deep = enlarge(reached.astype(np.float32), width, height)
-    opacity = np.where(near > 0.5, edge, 1.0)  # noqa: PLR2004  (nearer to yes than to no)
-    return np.where(deep > 0.98, 0.0, opacity).astype(np.float32)  # noqa: PLR2004  (ground all around)
+    opacity = np.where(near > NEARLY, edge, 1.0)
+    return np.where(deep > WHOLLY, 0.0, opacity).astype(np.float32)
 
 
 def _blurred(field: Field) -> Field:

@@ -14,6 +14,7 @@ from emulators.studio.textures import pick, sample, smoothstep
 ROAD_HALF_METRES = 3.1
 PRODUCT_TO_ROAD_METRES = 1.1
 PAVEMENT_METRES = 3.4
+STRAIGHT_FROM_METRES = 2.0  # from higher up the rows of houses show, which do not bend
 CLEAREST_METRES = 300.0  # the haze takes no more than at this distance
 
 ROADS: dict[Road, Colour] = {
@@ -49,7 +50,9 @@ def survey(setting: Setting) -> Terrain:
     """Measure the ground; the road passes beside the product and bends a little."""
     camera = setting.camera
     x, z = camera.ground()
-    bend = setting.between(-0.0016, 0.0016)
+    bend = setting.between(-0.0016, 0.0016) / max(
+        1.0, camera.view.eye_metres / STRAIGHT_FROM_METRES
+    )
     middle = road_middle(setting) + bend * np.minimum(z, 160.0) ** 2
     return Terrain(x=x, z=z, beside=(x - middle).astype(np.float32), pixel=z / camera.focal)
 

@@ -71,7 +71,7 @@ HOURS = {
         middle=(0.68, 0.40, 0.53),
         horizon=(1.00, 0.63, 0.33),
         sun=(1.00, 0.76, 0.45),
-        haze=(0.87, 0.60, 0.50),
+        haze=(0.80, 0.61, 0.58),
         light=(0.88, 0.69, 0.61),
         cloud=(1.00, 0.62, 0.46),
         cloud_shade=(0.42, 0.30, 0.46),
@@ -108,6 +108,7 @@ SEASONS: dict[Season, tuple[Colour, Colour]] = {  # leaf, grass
 }
 COLD: Colour = (0.95, 1.0, 1.07)
 DARKEST_NIGHT = 0.92  # bad weather darkens a night no further
+SNOW_NIGHT_GAIN = 1.35
 SNOW: Colour = (0.94, 0.96, 1.00)
 
 
@@ -135,9 +136,21 @@ def palette_of(scene: Scene) -> Palette:
         glow=hour.glow * (1 - veil),
         haze_reach=haze_reach,
     )
-    if not scene.is_white:
-        return veiled
-    return replace(veiled, leaf=mix(leaf, SNOW, 0.62), grass=mix(grass, SNOW, 0.93))
+    return _under_snow(scene, veiled) if scene.is_white else veiled
+
+
+def _under_snow(scene: Scene, palette: Palette) -> Palette:
+    """Whiten what grows; at night snow makes everything a little brighter."""
+    gain = SNOW_NIGHT_GAIN if scene.is_dark else 1.0
+    return replace(
+        palette,
+        leaf=mix(palette.leaf, SNOW, 0.62),
+        grass=mix(palette.grass, SNOW, 0.93),
+        light=scaled(palette.light, gain),
+        haze=scaled(palette.haze, gain),
+        horizon=scaled(palette.horizon, gain),
+        middle=scaled(palette.middle, gain),
+    )
 
 
 def faded(metres: float) -> float:

@@ -14,6 +14,8 @@ from emulators.studio.scene import Angle, Place
 from emulators.studio.setting import Setting
 
 WORTH_ROWS_FROM_PIXELS = 200  # smaller pictures do without a second row of houses
+SKYLINE_METRES = 260  # where a city's streets end and its skyline begins
+HILLS_METRES = 190  # where a suburb ends
 LEAST_LAMP_PIXELS = 5.0  # smaller lamps are left out
 Draw = Callable[[], None]
 Prop = tuple[float, Draw]  # metres away, how to draw it
@@ -80,7 +82,7 @@ class Stage:
             yield self._tower(z=self._lot(320, 620), height=self._lot(35, 150), reach=520.0)
         for side in (-1, 1):
             z = self._lot(26, 36) if self._sees_far else self._lot(30, 44)
-            while z < 260:  # noqa: PLR2004  (beyond it the skyline begins)
+            while z < SKYLINE_METRES:
                 width, height = self._lot(11, 20), self._lot(12, 34)
                 yield self._terrace(side, z, width, height)
                 if self._sees_far:
@@ -94,7 +96,7 @@ class Stage:
         yield from self._lamps(first=40.0, every=24.0)
         for side in (-1, 1):
             z = self._lot(17, 24)
-            while z < 190:  # noqa: PLR2004  (beyond it the hills begin)
+            while z < HILLS_METRES:
                 yield from self._garden(side, z, back=0.0)
                 if self._sees_far:
                     yield from self._garden(side, z + 3, back=24.0)
@@ -172,7 +174,7 @@ class Stage:
         return colours[int(self.setting.chance.integers(len(colours)))]
 
     def _off_road(self, nearest: float, farthest: float) -> float:
-        side = 1 if self.setting.chance.random() < 0.5 else -1  # noqa: PLR2004  (either side)
+        side = int(self.setting.chance.choice((-1, 1)))
         return self.street + side * self._lot(nearest + ROAD_HALF_METRES, farthest)
 
     def _tower(self, *, z: float, height: float, reach: float) -> Prop:

@@ -12,6 +12,9 @@ BARK: Colour = (0.34, 0.26, 0.20)
 PINE: Colour = (0.16, 0.30, 0.22)
 PALM: Colour = (0.26, 0.44, 0.20)
 BLOSSOM: Colour = (0.96, 0.76, 0.82)
+BLOSSOM_SHARE = 0.3  # of the trees in spring
+SNOW_FROM = 0.6  # snow lies on the leaf clusters above this share of a crown
+LEAVES = 110  # clusters of a near tree
 NEAR_PIXELS = 110.0  # taller trees get every leaf cluster
 FAR_PIXELS = 24.0  # smaller ones are a dab
 
@@ -43,14 +46,14 @@ class Gardener:
     def _leaf(self) -> Colour:
         leaf = self.brush.palette.leaf
         varied = scaled(leaf, float(self.chance.uniform(0.88, 1.12)))
-        if self.scene.season is Season.SPRING and self.chance.random() < 0.3:  # noqa: PLR2004  (some trees blossom)
+        if self.scene.season is Season.SPRING and self.chance.random() < BLOSSOM_SHARE:
             return BLOSSOM
         if self.scene.season is Season.AUTUMN:
             return mix(varied, (0.72, 0.26, 0.13), float(self.chance.uniform(0, 0.6)))
         return varied
 
     def _crown(self, x: float, z: float, height: float, leaf: Colour) -> None:
-        count = self._detail(height, z, near=110, middle=16, far=0)
+        count = self._detail(height, z, near=LEAVES, middle=16, far=0)
         if not count:
             self.brush.ball((x, height * 0.64, z), height * 0.30, scaled(leaf, 0.8))
             self.brush.ball((x, height * 0.72, z), height * 0.22, leaf)
@@ -59,7 +62,7 @@ class Gardener:
         angles = self.chance.uniform(0, 2 * np.pi, count)
         reach = np.sqrt(self.chance.uniform(0, 1, count)) * (0.82 + 0.18 * np.sin(angles * 5))
         spots = np.stack([np.cos(angles) * reach, np.sin(angles) * reach * 0.92], axis=1)
-        dab = 0.17 if count > 16 else 0.38  # noqa: PLR2004  (more of them, smaller ones)
+        dab = 0.17 if count == LEAVES else 0.38
         order = np.argsort(spots[:, 1] + 0.4 * self.light_from * spots[:, 0])
         for place, spot in enumerate(order):
             share = place / max(count - 1, 1)
@@ -67,7 +70,7 @@ class Gardener:
             centre = (x + across * radius, height * 0.66 + up * radius, z)
             size = radius * float(self.chance.uniform(0.7, 1.1)) * dab
             colour = scaled(leaf, 0.56 + 0.56 * share + float(self.chance.uniform(-0.07, 0.07)))
-            if self.scene.is_white and share > 0.6:  # noqa: PLR2004  (snow lies on top)
+            if self.scene.is_white and share > SNOW_FROM:
                 colour = mix(colour, SNOW, 0.7)
             self.brush.ball(centre, size, colour, squash=0.88)
 

@@ -14,8 +14,13 @@ from emulators.studio.setting import Setting
 from emulators.studio.sky import Sun
 
 WIDEST = 0.62  # share of the picture's width
+MARGIN = 0.03  # between the product and the picture's left and right border
+LAMP_ASPECT = 0.75  # width over height
+TALL_FROM = 0.75  # of the picture's height
+SHORT_FOOT = 0.93  # where a product that is not tall stands at the lowest
 CLOSEUP_TOP = 0.08  # a close-up shows the head: nothing of it is higher, in picture heights
 LEAST_SUN = 0.3  # a weaker sun casts no shadow
+LEAST_SHADOW_PIXELS = 3  # with less ground to fall on there is none to see
 SHADOW: Colour = (0.04, 0.05, 0.08)
 LAMP_LIGHT: Colour = (1.0, 0.86, 0.58)
 CONE_STRENGTHS = {Hour.NIGHT: 1.0, Hour.DUSK: 0.36}
@@ -37,6 +42,11 @@ class Stand:
         """Give the row it stands on."""
         return self.top + self.height
 
+    @property
+    def is_lamp(self) -> bool:
+        """Tell whether it is slender enough to be a lamp that shines at night."""
+        return self.width < LAMP_ASPECT * self.height
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -57,8 +67,10 @@ def stand_product(setting: Setting, cutout: Cutout) -> Standing:
     if (light_x - foot_x) * setting.side > 0:
         resized = resized.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         light_x, foot_x = 1 - light_x, 1 - foot_x
+    margin = round(MARGIN * camera.width)
     left = round(setting.product_column - foot_x * size[0])
-    top = round(camera.view.product_foot * camera.height - size[1])
+    left = max(margin, min(left, camera.width - size[0] - margin))
+    top = round(_foot_share(setting, size[1]) * camera.height - size[1])
     if setting.scene.angle is Angle.CLOSEUP:
         top = max(top, round(camera.height * CLOSEUP_TOP))
     stand = Stand(
@@ -73,6 +85,13 @@ def stand_product(setting: Setting, cutout: Cutout) -> Standing:
     return Standing(stand=stand, pixels=layers[..., :3], cover=layers[..., 3])
 
 
+def _foot_share(setting: Setting, height: int) -> float:
+    """Choose where the product stands; only a tall one may stand below the picture."""
+    camera = setting.camera
+    is_tall = height > TALL_FROM * camera.height
+    return camera.view.product_foot if is_tall else min(camera.view.product_foot, SHORT_FOOT)
+
+
 def place_product(setting: Setting, pixels: Pixels, standing: Standing, sun: Sun) -> None:
     """Put the product into the picture, between its shadow and its light."""
     _cast_shadow(setting, pixels, standing, sun)
@@ -83,7 +102,7 @@ def place_product(setting: Setting, pixels: Pixels, standing: Standing, sun: Sun
     if window is not None:
         target, colours, cover = window
         blend(target, _graded(setting, colours), cover)
-    if strength:
+    if strength and standing.stand.is_lamp:
         _cone(setting, pixels, standing.stand, strength)
 
 
@@ -141,7 +160,7 @@ def _lay_shadow(setting: Setting, pixels: Pixels, standing: Standing, sun: Sun) 
     rows = _span(stand.foot - 2, stand.foot + stand.height * fall, pixels.shape[0])
     columns = _span(stand.column - reach, stand.column + reach, pixels.shape[1])
     size = columns.stop - columns.start, rows.stop - rows.start
-    if min(size) < 3:  # noqa: PLR2004  (too little ground to see it)
+    if min(size) < LEAST_SHADOW_PIXELS:
         return
     below = (rows.start - stand.foot) / fall
     look_up = (1, -lean / fall, columns.start - stand.left - lean * below)

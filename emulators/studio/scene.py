@@ -71,26 +71,28 @@ class Road(Enum):
 
 C = TypeVar("C", bound=Enum)
 
+AS_WEATHER = r"(?=,|\.|$| (?:sky|skies|day|weather|morning|dawn|noon|evening|dusk|night)\b)"
+AS_MONTH = r"(?=,|\.|$| 20)"
 WORDS: Mapping[Enum, str] = {
     Hour.DAWN: "dawn|morning|sunrise|daybreak",
     Hour.NOON: "noon|midday|daytime|daylight|afternoon",
     Hour.DUSK: "dusk|evening|sunset|twilight|golden hour|blue hour",
     Hour.NIGHT: "night|nighttime|midnight|nocturnal|moonlit|moonlight",
-    Weather.SUNNY: "sunny|sunlit|clear|cloudless|bright sky",
+    Weather.SUNNY: rf"sunny|sunlit|cloudless|bright sky|clear{AS_WEATHER}",
     Weather.CLOUDY: "cloudy|overcast|clouds?|grey sky|gray sky",
     Weather.RAINY: "rainy|rain|raining|drizzle|wet|storm|stormy|thunderstorm|shower",
     Weather.SNOWY: "snowy|snow|snowing|snowfall|blizzard|frosty",
     Weather.FOGGY: "foggy|fog|mist|misty|haze|hazy",
     Place.URBAN: "urban|city|downtown|skyline|metropolis|skyscrapers?|plaza|boulevard",
     Place.SUBURBAN: "suburban|suburb|residential|houses|neighbou?rhood|village|town|courtyard",
-    Place.RURAL: "rural|country|countryside|fields?|farm|farmland|meadow|hills?|pasture|orchard",
-    Place.INDUSTRIAL: "industrial|factory|warehouse|plant|refinery|harbou?r|construction site",
+    Place.RURAL: "rural|country|countryside|(?<!depth of )fields?|farm|farmland|meadow|hills?",
+    Place.INDUSTRIAL: "industrial|factory|warehouse|power plant|refinery|harbou?r|docks",
     Place.COAST: "coast|coastal|beach|sea|seaside|ocean|shore|promenade|pier",
     Place.MOUNTAIN: "mountains?|mountainous|alpine|alps|peaks?|highland|valley|canyon",
-    Season.SPRING: "spring|springtime|march|april|in may|month 3|month 4|month 5|blossoms?",
-    Season.SUMMER: "summer|june|july|august|month 6|month 7|month 8",
-    Season.AUTUMN: "autumn|fall|september|october|november|month 9|month 10|month 11",
-    Season.WINTER: "winter|wintry|december|january|february|month 12|month 1|month 2",
+    Season.SPRING: rf"spring|springtime|march|april|in may|may{AS_MONTH}|month [345]|blossoms?",
+    Season.SUMMER: "summer|june|july|august|month [678]",
+    Season.AUTUMN: "autumn|fall|september|october|november|month (?:9|10|11)",
+    Season.WINTER: "winter|wintry|december|january|february|month (?:12|1|2)",
     Angle.GROUND: "ground|ground[- ]level|eye[- ]level|street[- ]level|low[- ]angle",
     Angle.ELEVATED: "elevated|raised|high[- ]angle|from above|balcony",
     Angle.AERIAL: "aerial|drone|bird'?s[- ]eye|birds[- ]eye|top[- ]down|overhead",
@@ -117,12 +119,12 @@ class Scene:
 
     @property
     def is_dark(self) -> bool:
-        """Tell whether lamps are lit."""
+        """Tell whether it is night."""
         return self.hour is Hour.NIGHT
 
     @property
     def lamps_are_lit(self) -> bool:
-        """Tell whether windows and lamps shine: at night, at dusk, and in the worst of weather."""
+        """Tell whether windows and lamps shine."""
         return self.hour in {Hour.NIGHT, Hour.DUSK}
 
     @property

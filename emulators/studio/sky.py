@@ -21,6 +21,7 @@ CLOUDS = {
     Weather.FOGGY: (0.50, 0.80),
 }
 DISC_SIZES = {Hour.DAWN: 0.028, Hour.NOON: 0.020, Hour.DUSK: 0.034, Hour.NIGHT: 0.026}
+LARGE_STAR = 0.45  # brighter stars spread over a second pixel
 SUN_HEIGHTS = {Hour.DAWN: 0.16, Hour.NOON: 0.86, Hour.DUSK: 0.10, Hour.NIGHT: 0.68}
 
 
@@ -76,7 +77,7 @@ def _sprinkle_stars(setting: Setting, above: Pixels) -> None:
     across = (where[:, 1] * (columns - 1)).astype(int)
     brightness = np.asarray(setting.chance.random(count), np.float32) ** 3 * 0.8 + 0.08
     above[down, across] += brightness[:, None]
-    bright = brightness > 0.45  # noqa: PLR2004  (the few that spread over a second pixel)
+    bright = brightness > LARGE_STAR
     above[down[bright], across[bright] + 1] += brightness[bright, None] * 0.6
 
 

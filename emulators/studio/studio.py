@@ -83,7 +83,7 @@ def _set_up(order: PictureOrder, textures: Textures) -> Setting:
     scene = read_scene(order.prompt, chance)
     share = min(1.0, LARGEST_DRAWN / max(order.width, order.height))
     width, height = max(2, round(order.width * share)), max(2, round(order.height * share))
-    side = 1 if chance.random() < 0.5 else -1  # noqa: PLR2004  (either side)
+    side = int(chance.choice((-1, 1)))
     centre = width * (0.5 - side * float(chance.uniform(0.06, 0.16)))
     camera = set_up_camera(scene.angle, width, height, centre)
     product = width * (0.5 + side * float(chance.uniform(0.10, 0.20)))

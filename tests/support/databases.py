@@ -216,7 +216,7 @@ async def sql_stores(url: str) -> AsyncGenerator[Stores]:
     engine, doorbell = open_engine(url), open_doorbell(url)
     try:
         yield Stores(
-            kind=engine.dialect.name,
+            kind=engine.kind,
             jobs=SqlJobStore(engine),
             outbox=SqlOutbox(engine),
             ledger=SqlCallLedger(engine),

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TypeAlias
 
 from darkroom.domain.checkpoint import (
@@ -211,6 +212,13 @@ class MemoryCallLedger:
             row = replace(row, state=LedgerState.ACCEPTED, task_id=task_id)
         self._state.listeners.hear(Ring(call=key))
         return self._keep(replace(row, hinted=True))
+
+    async def withdraw(self, key: CallKey, called_at: datetime) -> None:
+        """Take a call back that was certainly not accepted: `calling -> intent`, or nothing."""
+        self._state.reach()
+        row = self._state.purchases.get(key)
+        if row and row.state is LedgerState.CALLING and row.called_at == called_at:
+            self._keep(replace(row, state=LedgerState.INTENT))
 
     async def abandon(self, key: CallKey) -> None:
         """Mark a purchase whose job no longer waits for it."""

@@ -308,7 +308,7 @@ class House:
             pictures=pictures,
             differentiator=MaximinDifferentiator(),
             commands=commands,
-            reader=JobReader(store=stores.jobs, outbox=stores.outbox, commands=commands),
+            reader=JobReader(store=stores.jobs, outbox=stores.outbox, workflows=commands),
             checks={"database": check_database, "temporal": commands.check},
         )
 

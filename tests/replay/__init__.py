@@ -1,0 +1,1 @@
+"""Recorded histories of every end state, replayed against today's workflows."""
