@@ -101,6 +101,12 @@ async def test_operators_read_a_job_in_words(running: Running) -> None:
     assert "**completed**, post_processing: 100 %" in current
 
 
+async def has_status(running: Running, job_id: JobId, status: str) -> bool:
+    """Ask Temporal itself how the job's last run stands."""
+    described = await running.temporal.get_workflow_handle(job_id).describe()
+    return bool(described.status and described.status.name == status)
+
+
 STAGES: dict[str, Rule] = {
     "combination_analysis": {},
     "prompt_enhancement": {"endpoint": "chat", "action": "latency", "seconds": 30},
@@ -130,9 +136,7 @@ async def test_cancel_works_in_every_stage(running: Running, stage: str) -> None
     events = await running.events(job_id)
     assert_gapless(events)
     assert events[-1].kind is EventKind.JOB_CANCELLED
-    described = await running.temporal.get_workflow_handle(job_id).describe()
-    assert described.status
-    assert described.status.name == "CANCELED"
+    await eventually(lambda: has_status(running, job_id, "CANCELED"), what="the end in Temporal")
     rows = await running.ledger.of_job(job_id)
     assert_bill_matches(rows, await running.bought())
     if stage == "image_generation":
@@ -152,11 +156,9 @@ async def test_a_reset_by_an_operator_buys_nothing_again(running: Running) -> No
         *("--reason", "an operator tries it", "--yes"),
     )
 
-    async def is_over_again() -> bool:
-        described = await running.temporal.get_workflow_handle(job_id).describe()
-        return bool(described.status and described.status.name == "COMPLETED")
-
-    await eventually(is_over_again, within_seconds=30, what="the end of the reset run")
+    await eventually(
+        lambda: has_status(running, job_id, "COMPLETED"), within_seconds=30, what="the reset run"
+    )
     assert await running.bought() == bought
     assert_bill_matches(await running.ledger.of_job(job_id), bought)
     assert_gapless(await running.events(job_id))
