@@ -5,6 +5,9 @@ BIN := .venv/bin
 SCENARIO ?= all
 ARGS ?=
 
+# Python may keep the bytecode it compiles: every process of the stack starts from it.
+unexport PYTHONDONTWRITEBYTECODE
+
 help:  ## say what can be done here
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 

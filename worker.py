@@ -54,7 +54,11 @@ FEW_POLLERS = PollerBehaviorSimpleMaximum(maximum=2)
 
 # Our own pure packages pass through the sandbox: re-importing them for each workflow costs
 # 25 ms of CPU a start. The workflow tests run without this, under the strict sandbox.
-PASSED_THROUGH = ("activities", "darkroom", "structlog", "pydantic", "pydantic_core")
+PASSED_THROUGH = (
+    *("activities", "darkroom", "structlog", "pydantic", "pydantic_core"),
+    *("workflows.clock", "workflows.closing", "workflows.durably", "workflows.options"),
+    *("workflows.pictures", "workflows.recorder", "workflows.retrying", "workflows.standstill"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

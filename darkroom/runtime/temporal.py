@@ -3,21 +3,42 @@
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticJSONPlainPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultPayloadConverter,
+    JSONPlainPayloadConverter,
+)
 from temporalio.service import RPCError, RPCStatusCode
 
 from darkroom.domain.names import SEARCH_ATTRIBUTES
 
+# One for the process: it keeps the validators it has built, and the SDK makes a payload
+# converter for each workflow, which would build them all again.
+_JSON = PydanticJSONPlainPayloadConverter()
+
+
+class HousePayloadConverter(CompositePayloadConverter):
+    """The SDK's converters, with pydantic's JSON, which validates dataclasses on decode."""
+
+    def __init__(self) -> None:
+        """Take the SDK's own converters in their order."""
+        converters = DefaultPayloadConverter.default_encoding_payload_converters
+        plain = (_JSON if isinstance(c, JSONPlainPayloadConverter) else c for c in converters)
+        super().__init__(*plain)
+
+
+HOUSE_DATA_CONVERTER = DataConverter(payload_converter_class=HousePayloadConverter)
+
 
 async def connect(*, address: str, namespace: str) -> Client:
-    """Connect with the house's one data converter, which validates dataclasses on decode.
+    """Connect with the house's one data converter.
 
     Raises:
         RuntimeError: nobody answers at the address.
     """
-    return await Client.connect(
-        address, namespace=namespace, data_converter=pydantic_data_converter
-    )
+    return await Client.connect(address, namespace=namespace, data_converter=HOUSE_DATA_CONVERTER)
 
 
 async def ensure_search_attributes(client: Client) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
+from darkroom.runtime.temporal import HOUSE_DATA_CONVERTER
 from tests.replay.record import ENDS, HISTORIES
 from tests.support.workers import STRICT
 from workflows.image_job import ImageJobWorkflow
@@ -23,7 +23,7 @@ async def test_a_recorded_history_replays(name: str) -> None:
     """No non-determinism: the same commands in the same order."""
     replayer = Replayer(
         workflows=[ImageJobWorkflow],
-        data_converter=pydantic_data_converter,
+        data_converter=HOUSE_DATA_CONVERTER,
         workflow_runner=SandboxedWorkflowRunner(restrictions=STRICT),
     )
     history = WorkflowHistory.from_json("job_recorded", RECORDED[name])

@@ -4,10 +4,9 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 
-from darkroom.runtime.temporal import ensure_search_attributes
+from darkroom.runtime.temporal import HOUSE_DATA_CONVERTER, ensure_search_attributes
 from tests.support.workers import TEST_SERVER
 
 
@@ -15,7 +14,7 @@ from tests.support.workers import TEST_SERVER
 async def env() -> AsyncGenerator[WorkflowEnvironment]:
     """A server that skips time whenever nobody works."""
     async with await WorkflowEnvironment.start_time_skipping(
-        data_converter=pydantic_data_converter, test_server_existing_path=str(TEST_SERVER)
+        data_converter=HOUSE_DATA_CONVERTER, test_server_existing_path=str(TEST_SERVER)
     ) as started:
         await ensure_search_attributes(started.client)
         yield started
