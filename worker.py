@@ -3,8 +3,10 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from temporalio.client import Client
@@ -73,34 +75,7 @@ async def build_worker(
     client: Client, settings: Settings, *, until_exit: AsyncExitStack
 ) -> WorkerParts:
     """Wire every room to a worker; `until_exit` closes what was opened."""
-    engine = open_engine(settings.database_url)
-    until_exit.push_async_callback(engine.dispose)
-    doorbell: Doorbell = open_doorbell(settings.database_url)
-    ledger = SqlCallLedger(engine)
-    cache = SqlPromptCache(engine)
-    files = open_files(settings.files_url, **settings.files_options)
-    callbacks = CallbackWatch(ledger=ledger, doorbell=doorbell)
-    bench = Darkbench(
-        ledger=ledger,
-        cache=cache,
-        keeper=PictureKeeper(
-            files=files, pictures=PillowPictureCheck(), max_bytes=settings.max_picture_bytes
-        ),
-        callbacks=callbacks,
-        asking=AskingPlan(deadline=settings.nanobanana_collect_deadline),
-    )
-    activities = (
-        ClaimActivities(SqlJobStore(engine)).claim,
-        RecordActivities(SqlOutbox(engine)).record,
-        AnalyzeActivities(MaximinDifferentiator()).analyze,
-        EnhanceActivities(
-            enhancer=await _enhancer(settings, until_exit),
-            cache=cache,
-            signals=TemporalJobSignals(client),
-        ).enhance,
-        GenerateActivities(providers=await _providers(settings, until_exit), bench=bench).generate,
-        FinishActivities(ledger=ledger, cache=cache, files=files).finish,
-    )
+    callbacks, activities = await _activities(client, settings, until_exit)
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     worker = Worker(
         client,
@@ -118,6 +93,40 @@ async def build_worker(
         graceful_shutdown_timeout=settings.worker_shutdown_grace,
     )
     return WorkerParts(worker=worker, callbacks=callbacks)
+
+
+async def _activities(
+    client: Client, settings: Settings, until_exit: AsyncExitStack
+) -> tuple[CallbackWatch, tuple[Callable[..., Any], ...]]:
+    """Give every step its ports."""
+    engine = open_engine(settings.database_url)
+    until_exit.push_async_callback(engine.dispose)
+    doorbell: Doorbell = open_doorbell(settings.database_url)
+    ledger = SqlCallLedger(engine)
+    cache = SqlPromptCache(engine)
+    files = open_files(settings.files_url, **settings.files_options)
+    callbacks = CallbackWatch(ledger=ledger, doorbell=doorbell)
+    bench = Darkbench(
+        ledger=ledger,
+        cache=cache,
+        keeper=PictureKeeper(
+            files=files, pictures=PillowPictureCheck(), max_bytes=settings.max_picture_bytes
+        ),
+        callbacks=callbacks,
+        asking=AskingPlan(deadline=settings.nanobanana_collect_deadline),
+    )
+    return callbacks, (
+        ClaimActivities(SqlJobStore(engine)).claim,
+        RecordActivities(SqlOutbox(engine)).record,
+        AnalyzeActivities(MaximinDifferentiator()).analyze,
+        EnhanceActivities(
+            enhancer=await _enhancer(settings, until_exit),
+            cache=cache,
+            signals=TemporalJobSignals(client),
+        ).enhance,
+        GenerateActivities(providers=await _providers(settings, until_exit), bench=bench).generate,
+        FinishActivities(ledger=ledger, cache=cache, files=files).finish,
+    )
 
 
 async def _enhancer(settings: Settings, until_exit: AsyncExitStack) -> PromptEnhancer:

@@ -213,8 +213,8 @@ class LedgerWalk:
             return row  # still `calling`: only a callback can tell
         if failure.disposition is Disposition.FATAL:
             await self._move(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
-        else:
-            await self._withdraw(row, called_at)
+            return PictureFailed(failure=failure, opens_take=True)
+        await self._withdraw(row, called_at)
         return PictureFailed(failure=failure)
 
     async def _finish_even_if_cancelled(

@@ -40,7 +40,6 @@ class Settings(BaseSettings):
     files_url: Url = Field(default_factory=lambda: f"file://{Path('var/files').absolute()}")
     files_options: dict[str, str] = Field(default_factory=dict[str, str], repr=False)  # keys of S3
     public_url: Url = "http://127.0.0.1:8080"  # where providers reach the gateway
-    temporal_ui_url: Url = "http://127.0.0.1:8233"
 
     # The gateway's door. Source: brief, "Environment Variables".
     ws_host: str = "127.0.0.1"

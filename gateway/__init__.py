@@ -6,10 +6,12 @@
     auth         who is calling
     schemas      requests as they are written
     submitting   the way of a submit
-    acceptance   bounds that depend on settings, prices or other fields
+    bounds       rules that depend on settings, prices or other fields
+    acceptance   from a body to what runs
     faults       what is wrong with a request, field by field
     errors       problems, and which failure becomes which
-    wire         domain values as JSON
+    wire         domain values as JSON (request_wire: a request)
+    answers      the same, described; reference puts it into OpenAPI
     commands     starts, cancels and queries workflows
     reading      which source answers a question about a job
     idempotency  the same request twice is one job

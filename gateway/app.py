@@ -62,7 +62,7 @@ async def opened(settings: Settings, keys: Keys) -> AsyncGenerator[Gateway]:
             pictures=PillowPictureCheck(),
             differentiator=MaximinDifferentiator(),
             commands=commands,
-            reader=JobReader(store=store, outbox=outbox, commands=commands),
+            reader=JobReader(store=store, outbox=outbox, workflows=commands),
             checks={"database": check_database, "temporal": commands.check},
         )
     finally:

@@ -50,11 +50,3 @@ def development_key(settings: Settings) -> tuple[DevelopmentKey, str | None]:
         return DevelopmentKey(key=given.get_secret_value(), owner=owner), None
     made = f"dk_dev_{secrets.token_urlsafe(KEY_BYTES)}"
     return DevelopmentKey(key=made, owner=owner), made
-
-
-def token_of(*, authorization: str | None, api_key: str | None) -> str:
-    """Read a token from `Authorization: Bearer ...` or `X-API-Key`; empty when there is none."""
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() == "bearer" and token:
-        return token.strip()
-    return (api_key or "").strip()

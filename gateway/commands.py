@@ -91,22 +91,22 @@ class JobCommands:
     async def cancel_job(self, job_id: JobId) -> bool:
         """Ask a job to stop, as `temporal workflow cancel` does; False if it is over."""
         try:
-            await self._handle(job_id).cancel(rpc_timeout=RPC_WITHIN)
+            await self._workflow(job_id).cancel(rpc_timeout=RPC_WITHIN)
         except RPCError as refused:
             if refused.status is RPCStatusCode.NOT_FOUND:
                 return False
             raise
         return True
 
-    async def live(self, job_id: JobId) -> LiveJob | None:
+    async def live(self, job_id: JobId, *, within: timedelta = ANSWER_WITHIN) -> LiveJob | None:
         """Ask a running workflow what it is; None if there is none or it does not answer."""
         try:
-            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                return await self._handle(job_id).query(
+            async with asyncio.timeout(within.total_seconds()):
+                return await self._workflow(job_id).query(
                     ImageJobWorkflow.describe,
                     DescribeQuestion(),
                     reject_condition=QueryRejectCondition.NOT_OPEN,
-                    rpc_timeout=ANSWER_WITHIN,
+                    rpc_timeout=within,
                 )
         except (TimeoutError, RPCError, WorkflowQueryRejectedError, WorkflowQueryFailedError):
             return None
@@ -117,7 +117,7 @@ class JobCommands:
         Raises:
             RPCError: Temporal does not answer.
         """
-        handle = self._handle(job_id)
+        handle = self._workflow(job_id)
         try:
             memo = await (await handle.describe(rpc_timeout=RPC_WITHIN)).memo()
             start = await self._start_of(handle)
@@ -146,7 +146,7 @@ class JobCommands:
                 return start
         raise LookupError(f"the history of {handle.id} does not begin with a start")
 
-    def _handle(self, job_id: JobId) -> WorkflowHandle[ImageJobWorkflow, JobResult | None]:
+    def _workflow(self, job_id: JobId) -> WorkflowHandle[ImageJobWorkflow, JobResult | None]:
         return self._client.get_workflow_handle_for(ImageJobWorkflow.run, job_id)
 
 

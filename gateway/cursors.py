@@ -8,6 +8,7 @@ from darkroom.domain.checkpoint import JobRecord
 from darkroom.domain.job import JobId
 from gateway.errors import invalid
 from gateway.faults import Fault
+from gateway.reading import JOB_ID
 
 
 def cursor_after(last: JobRecord) -> str:
@@ -29,7 +30,7 @@ def place_of(cursor: str) -> tuple[datetime, JobId]:
         moment = datetime.fromisoformat(at)
     except (binascii.Error, ValueError) as unreadable:
         raise _refused() from unreadable
-    if moment.tzinfo is None or not job_id:
+    if moment.tzinfo is None or not JOB_ID.fullmatch(job_id):
         raise _refused()
     return moment, JobId(job_id)
 

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Protocol, cast
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from darkroom.domain.ports import (
     CallLedger,
@@ -18,7 +19,7 @@ from darkroom.domain.ports import (
     PictureCheck,
 )
 from darkroom.settings import Settings
-from gateway.auth import Caller, Keys, token_of
+from gateway.auth import Caller, Keys
 from gateway.commands import JobCommands
 from gateway.errors import UNAUTHENTICATED, Problem
 from gateway.reading import JobReader
@@ -40,10 +41,17 @@ class StreamedFiles(FileStore, Protocol):
         ...
 
 
+# Both only describe where a key may stand; neither refuses by itself.
+BEARER = HTTPBearer(auto_error=False)
+API_KEY = APIKeyHeader(name="X-API-Key", auto_error=False)
+
 Check = Callable[[], Awaitable[None]]
 
-# Threads that may decode or choose at once; more would starve the event loop of the processor.
-MOST_THREADS = 2
+# A large photo takes a quarter of a gigabyte while it is decoded.
+MOST_DECODING = 1
+# More threads would starve the event loop of the processor.
+MOST_CHOOSING = 2
+CHOOSING_PATIENCE_SECONDS = 5.0  # most questions take less than one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +72,9 @@ class Gateway:
     commands: JobCommands
     reader: JobReader
     checks: Mapping[str, Check]
-    hard_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_THREADS))
+    decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_DECODING))
+    choosing_patience_seconds: float = CHOOSING_PATIENCE_SECONDS
+    choosing: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CHOOSING))
 
 
 def gateway_of(request: Request) -> Gateway:
@@ -77,11 +87,12 @@ Served = Annotated[Gateway, Depends(gateway_of)]
 
 def known_caller(
     gateway: Served,
-    authorization: Annotated[str | None, Header()] = None,
-    x_api_key: Annotated[str | None, Header()] = None,
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Security(BEARER)],
+    api_key: Annotated[str | None, Security(API_KEY)],
 ) -> Caller | None:
     """Say who is calling, if they say so."""
-    return gateway.keys.caller(token_of(authorization=authorization, api_key=x_api_key))
+    token = bearer.credentials if bearer else api_key
+    return gateway.keys.caller(token.strip()) if token else None
 
 
 def required_caller(caller: Annotated[Caller | None, Depends(known_caller)]) -> Caller:

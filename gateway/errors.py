@@ -50,6 +50,9 @@ TOO_LARGE = ProblemKind(code="too_large", status=413, title="The body is too lar
 UNSUPPORTED_FILE = ProblemKind(
     code="unsupported_file", status=415, title="The file is not a picture we take"
 )
+TOO_MANY_CONNECTIONS = ProblemKind(
+    code="too_many_connections", status=503, title="This gateway has all the sockets it serves"
+)
 RANGE_NOT_SATISFIABLE = ProblemKind(
     code="range_not_satisfiable", status=416, title="The range lies outside the file"
 )

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import socketio
 from fastapi import FastAPI
@@ -12,7 +13,9 @@ from darkroom.settings import Settings
 from gateway.deps import Gateway
 from gateway.errors import install_errors
 from gateway.limits import BodyLimit, SlowSocketLimit
+from gateway.live.doors import Doors
 from gateway.live.server import live, socket_server
+from gateway.reference import DescribedApi
 from gateway.routes import callbacks, files, health, images, jobs
 
 Opening = Callable[[], AbstractAsyncContextManager[Gateway]]
@@ -21,6 +24,14 @@ Opening = Callable[[], AbstractAsyncContextManager[Gateway]]
 def face(settings: Settings, opening: Opening) -> ASGIApp:
     """Make the application; its lifespan opens the adapters and closes them."""
     server = socket_server(settings)
+    api = described_api(server, opening)
+    sockets = socketio.ASGIApp(server, other_asgi_app=api)
+    guarded = Doors(sockets, server=server, most=settings.ws_max_connections)
+    return SlowSocketLimit(BodyLimit(guarded, file_bytes=settings.max_file_bytes))
+
+
+def described_api(server: Any, opening: Opening) -> DescribedApi:
+    """Make the HTTP part, whose lifespan also runs the sockets of `server`."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -29,17 +40,15 @@ def face(settings: Settings, opening: Opening) -> ASGIApp:
             app.state.gateway = replace(gateway, checks=checks)
             yield
 
-    app = FastAPI(
+    api = DescribedApi(
         title="Darkroom",
         description="Durable paid image generation.",
         version="0.1.0",
-        docs_url=None,  # its page would come from somebody else's server
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    install_errors(app)
+    install_errors(api)
     for routes in (jobs, images, files, callbacks, health):
-        app.include_router(routes.router)
-    everything = socketio.ASGIApp(server, other_asgi_app=app)
-    return SlowSocketLimit(BodyLimit(everything, file_bytes=settings.max_file_bytes))
+        api.include_router(routes.router)
+    return api

@@ -58,7 +58,7 @@ def _fault(error: Mapping[str, Any]) -> Fault:
 
 def _path(steps: Sequence[str | int]) -> str:
     """Drop where a value was found (body, query, path, header) and join the rest."""
-    named = [str(step) for step in steps[1:]]
+    named = [str(step) for step in steps[1:] if step != "[key]"]
     return ".".join(named) or str(steps[0])
 
 

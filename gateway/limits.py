@@ -2,11 +2,14 @@
 
 import asyncio
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.errors import TOO_LARGE, Problem, problem_response
+
+log = structlog.get_logger()
 
 JSON_BYTES = 1024 * 1024
 MULTIPART_BYTES = 64 * 1024  # boundaries and headers around the one file
@@ -70,37 +73,26 @@ class SlowSocketLimit:
         if scope["type"] != "websocket":
             await self._app(scope, receive, send)
             return
-        dropped = asyncio.Event()
+        serving = asyncio.current_task()
+        is_dropped = False
 
         async def send_in_time(message: Message) -> None:
+            nonlocal is_dropped
             try:
                 async with asyncio.timeout(self._within_seconds):
                     await send(message)
             except TimeoutError:
-                dropped.set()
+                if serving and not is_dropped:
+                    log.warning("slow_socket_dropped", within_seconds=self._within_seconds)
+                    serving.cancel()
+                is_dropped = True
                 raise
 
-        await self._app(scope, _Until(receive, dropped), send_in_time)
-
-
-class _Until:
-    """Receives until the client was dropped; then says that it has gone."""
-
-    def __init__(self, receive: Receive, dropped: asyncio.Event) -> None:
-        self._receive = receive
-        self._dropped = dropped
-
-    async def __call__(self) -> Message:
-        received = asyncio.ensure_future(self._receive())
-        gone = asyncio.ensure_future(self._dropped.wait())
         try:
-            await asyncio.wait({received, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if received.done():
-                return received.result()
-            return {"type": "websocket.disconnect", "code": 1008}
-        finally:
-            received.cancel()
-            gone.cancel()
+            await self._app(scope, receive, send_in_time)
+        except asyncio.CancelledError:
+            if not is_dropped:
+                raise
 
 
 def _too_large(limit: int) -> Problem:

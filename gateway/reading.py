@@ -6,27 +6,45 @@ Whoever does not own a job is told that there is none.
 """
 
 import re
+from datetime import timedelta
+from typing import Protocol
 
 from darkroom.domain.checkpoint import JobRecord, LiveJob
 from darkroom.domain.errors import StoreUnavailable
 from darkroom.domain.events import JobResult
 from darkroom.domain.job import JobId, OwnerId
 from darkroom.domain.ports import JobStore, Outbox
-from gateway.commands import JobCommands
+from gateway.commands import ANSWER_WITHIN, Submitted
 from gateway.errors import not_found
 from gateway.wire import pending_record
 
 # Other workflows live in the same namespace; only these ids are jobs.
 JOB_ID = re.compile(r"job_[0-9a-z]{1,64}")
 
+# Without the store the workflow is the only source, and a workflow task that tries the store
+# first holds its query for as long.
+ONLY_SOURCE_WITHIN = timedelta(seconds=5)
+
+
+class Workflows(Protocol):
+    """What Temporal can tell of a job."""
+
+    async def live(self, job_id: JobId, *, within: timedelta = ANSWER_WITHIN) -> LiveJob | None:
+        """Ask a running workflow what it is; None if there is none or it does not answer."""
+        ...
+
+    async def submitted(self, job_id: JobId) -> Submitted | None:
+        """Read how a job was started, which needs no worker."""
+        ...
+
 
 class JobReader:
     """Answers what a job is."""
 
-    def __init__(self, *, store: JobStore, outbox: Outbox, commands: JobCommands) -> None:
+    def __init__(self, *, store: JobStore, outbox: Outbox, workflows: Workflows) -> None:
         self._store = store
         self._outbox = outbox
-        self._commands = commands
+        self._workflows = workflows
 
     async def record(self, job_id: str, owner: OwnerId) -> JobRecord:
         """Read a job for its owner.
@@ -39,7 +57,7 @@ class JobReader:
         try:
             row = await self._store.job(known, owner=owner)
         except StoreUnavailable:
-            live = await self._commands.live(known)
+            live = await self._workflows.live(known, within=ONLY_SOURCE_WITHIN)
             if live is None:
                 raise
             return recorded(_owned(live, owner).record)
@@ -58,15 +76,20 @@ class JobReader:
         try:
             row = await self._store.job(known, owner=owner)
         except StoreUnavailable:
-            live = await self._commands.live(known)
+            live = await self._workflows.live(known, within=ONLY_SOURCE_WITHIN)
             if live is None:
                 raise
-            return _owned(live, owner)
+            return _shown(_owned(live, owner))
         if row is None:
             return await self._without_row(known, owner)
         if row.snapshot.state.is_terminal:
             return LiveJob(record=row)
-        return await self._commands.live(known) or LiveJob(record=_stale(recorded(row)))
+        live = await self._workflows.live(known)
+        if live is None:
+            return LiveJob(record=_stale(recorded(row)))
+        # A run that has not claimed its job yet knows less than the store.
+        is_behind = live.record.snapshot.seq < row.snapshot.seq
+        return LiveJob(record=row) if is_behind else _shown(live)
 
     async def closing(self, record: JobRecord) -> JobResult | None:
         """Read the result that a closed job's last event names."""
@@ -80,10 +103,10 @@ class JobReader:
         return last[0].result if last else None
 
     async def _without_row(self, job_id: JobId, owner: OwnerId) -> LiveJob:
-        live = await self._commands.live(job_id)
+        live = await self._workflows.live(job_id)
         if live is not None:
-            return _owned(live, owner)
-        submitted = await self._commands.submitted(job_id)
+            return _shown(_owned(live, owner))
+        submitted = await self._workflows.submitted(job_id)
         if submitted is None:
             raise not_found("job", job_id)
         return _owned(LiveJob(record=_stale(pending_record(submitted.start))), owner)
@@ -92,6 +115,10 @@ class JobReader:
 def recorded(record: JobRecord) -> JobRecord:
     """Read a record; one without any event yet says only that the job was accepted."""
     return record if record.snapshot.seq else pending_record(record.start)
+
+
+def _shown(live: LiveJob) -> LiveJob:
+    return LiveJob(record=recorded(live.record), unflushed=live.unflushed)
 
 
 def _checked(job_id: str) -> JobId:

@@ -40,6 +40,7 @@ MOST_VARIANTS = 50
 MOST_LABELS = 16
 MOST_PHOTOS = 14  # providers.md 3.2; some models take fewer
 LARGEST_SEED = 2**31 - 1
+HIGHEST_SEQ = 2**31 - 1  # of a database's whole numbers
 LARGEST_WEIGHT = 1_000_000.0
 
 
@@ -67,7 +68,7 @@ def _identifier(text: str) -> str:
 
 def _served_kind(kind: object) -> object:
     served = JobKind.IMAGE_GENERATION.value
-    if kind in {one.value for one in JobKind} and kind != served:
+    if kind in [one.value for one in JobKind] and kind != served:
         raise PydanticCustomError(
             "not_available",
             "{kind} jobs are not available in this version",
@@ -180,13 +181,15 @@ class JobListQuery(Wire):
     status: JobState | None = None
     type: JobKind | None = None
     priority: Priority | None = None
-    label: Annotated[str, StringConstraints(pattern=r"^[^:]{1,40}:.{1,100}$")] | None = None
+    label: Annotated[str, StringConstraints(pattern=r"^[^:]{1,40}:.{1,100}$"), Printable] | None = (
+        None
+    )
 
 
 class EventsQuery(Wire):
     """`GET /v1/jobs/{id}/events`."""
 
-    after: Annotated[int, Field(ge=0)] = 0
+    after: Annotated[int, Field(ge=0, le=HIGHEST_SEQ)] = 0
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 

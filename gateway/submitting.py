@@ -4,17 +4,27 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import structlog
+
 from darkroom.domain.checkpoint import JobRecord
 from darkroom.domain.errors import DifferenceInfeasible, StoreUnavailable
 from darkroom.domain.job import JobId, JobRequest, JobStart, OwnerId, difference_request
 from gateway.acceptance import accept
 from gateway.commands import AlreadyStarted
 from gateway.deps import Gateway
-from gateway.errors import DIFFERENCE_INFEASIBLE, IDEMPOTENCY_MISMATCH, Problem, invalid
+from gateway.errors import (
+    DIFFERENCE_INFEASIBLE,
+    IDEMPOTENCY_MISMATCH,
+    Problem,
+    invalid,
+    unavailable,
+)
 from gateway.faults import Fault
 from gateway.idempotency import checked_key, fresh_job_id, job_id_of, request_digest
 from gateway.schemas import JobBody
 from gateway.wire import pending_record
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +64,7 @@ async def submit(
         await gateway.commands.start_job(start, digest=request_digest(accepted.request))
     except AlreadyStarted:
         return await _from_temporal(gateway, start)
+    log.info("job_submitted", job_id=job_id, owner=owner, pictures=start.request.picture_count)
     return Taken(record=pending_record(start))
 
 
@@ -80,8 +91,8 @@ async def _from_store(gateway: Gateway, start: JobStart) -> Taken | None:
 
 async def _from_temporal(gateway: Gateway, start: JobStart) -> Taken:
     submitted = await gateway.commands.submitted(start.job_id)
-    if submitted is None:
-        raise AlreadyStarted(start.job_id)
+    if submitted is None:  # forgotten in this very moment; a repeat will start it
+        raise unavailable("Temporal")
     return _replayed(submitted.start, same=submitted.digest == _digest(start))
 
 
@@ -122,22 +133,43 @@ async def _check_files(gateway: Gateway, owner: OwnerId, request: JobRequest) ->
 
 
 async def _check_difference(gateway: Gateway, request: JobRequest, job_id: JobId) -> None:
-    """Ask what the analyze stage will ask, so that it cannot be refused later."""
+    """Ask what the analyze stage will ask, so that it need not be refused later.
+
+    A question that takes too long is not worth a caller's wait: the stage will ask it again.
+    """
     if request.combinations:
         return
-    asked = difference_request(request, job_id=job_id)
+    asking = asyncio.create_task(_choose(gateway, request, job_id))
+    done, _ = await asyncio.wait({asking}, timeout=gateway.choosing_patience_seconds)
+    if not done:
+        log.info("difference_unchecked", job_id=job_id)
+        asking.add_done_callback(_forget)
+        return
     try:
-        async with gateway.hard_work:
-            await asyncio.to_thread(gateway.differentiator.choose, asked)
+        asking.result()
     except DifferenceInfeasible as infeasible:
-        remedy = (
-            f"ask for at most {infeasible.largest_feasible}, lower minDifference, or relax "
-            "constraints or add options"
-        )
-        raise Problem(
-            DIFFERENCE_INFEASIBLE,
-            str(infeasible),
-            remedy=remedy,
-            faults=[Fault(field="count", message=str(infeasible), remedy=remedy)],
-            more={"largestFeasibleCount": infeasible.largest_feasible},
-        ) from infeasible
+        raise _infeasible(infeasible) from infeasible
+
+
+async def _choose(gateway: Gateway, request: JobRequest, job_id: JobId) -> None:
+    async with gateway.choosing:
+        asked = difference_request(request, job_id=job_id)
+        await asyncio.to_thread(gateway.differentiator.choose, asked)
+
+
+def _forget(asked: asyncio.Task[None]) -> None:
+    """Take an answer that nobody waits for any more, so that it is not called unheard."""
+    if not asked.cancelled():
+        asked.exception()
+
+
+def _infeasible(infeasible: DifferenceInfeasible) -> Problem:
+    largest = infeasible.largest_feasible
+    remedy = f"ask for at most {largest}, lower minDifference, relax constraints or add options"
+    return Problem(
+        DIFFERENCE_INFEASIBLE,
+        str(infeasible),
+        remedy=remedy,
+        faults=[Fault(field="count", message=str(infeasible), remedy=remedy)],
+        more={"largestFeasibleCount": largest},
+    )

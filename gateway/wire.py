@@ -2,19 +2,17 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
 
 from darkroom.domain.checkpoint import JobRecord, JobSnapshot
 from darkroom.domain.errors import Failure
 from darkroom.domain.events import ImageError, ImageResult, JobResult, Statistics
 from darkroom.domain.items import Item, StoredPicture
-from darkroom.domain.job import Combination, Dimension, JobRequest, JobStart
+from darkroom.domain.job import Combination, JobStart
 from darkroom.domain.ledger import Cost
 from darkroom.domain.lifecycle import JobState, Waiting
 from darkroom.domain.ports import ProductFile
 from darkroom.domain.stages import TOTAL_PERCENT, Progress
-
-Json: TypeAlias = dict[str, Any]
+from gateway.request_wire import Json, request_json
 
 CURRENCY = "USD"
 
@@ -90,34 +88,6 @@ def unique_combinations(record: JobRecord) -> tuple[Combination, ...]:
     """List the chosen combinations in order; before the choice, those the caller named."""
     chosen = dict.fromkeys(item.combination for item in record.items)
     return tuple(chosen) or record.start.request.combinations
-
-
-def request_json(request: JobRequest) -> Json:
-    """Write a request as it was accepted, in the form in which it may be sent again."""
-    chosen: Json = (
-        {"combinations": [dict(combination) for combination in request.combinations]}
-        if request.combinations
-        else _difference_json(request)
-    )
-    return {
-        "type": request.kind,
-        "priority": request.priority,
-        "product": list(request.product),
-        **chosen,
-        "count": request.count,
-        "variants": list(request.variants),
-        "prompt": {"template": request.prompt.template, "mode": request.prompt.mode},
-        "image": {
-            "provider": request.image.provider,
-            "model": request.image.model,
-            "aspectRatio": request.image.aspect_ratio,
-            "size": request.image.size,
-            "format": request.image.format,
-            "seed": request.image.seed,
-        },
-        "onImageFailure": request.on_image_failure,
-        "labels": request.labels,
-    }
 
 
 def progress_json(progress: Progress) -> Json:
@@ -224,20 +194,6 @@ def _errors_json(record: JobRecord) -> list[Json]:
     return errors
 
 
-def _difference_json(request: JobRequest) -> Json:
-    return {
-        "dimensions": {one.name: _dimension_json(one) for one in request.dimensions},
-        "constraints": [{"forbid": dict(one.forbid)} for one in request.constraints],
-        "metric": request.metric,
-        "minDifference": _number(request.min_difference),
-        "avoidHistory": request.avoid_history,
-    }
-
-
-def _dimension_json(dimension: Dimension) -> Json:
-    return {"options": list(dimension.options), "weight": _number(dimension.weight)}
-
-
 def _image_json(image: ImageResult) -> Json:
     return {
         "item": image.item,
@@ -270,11 +226,6 @@ def _addresses(sha256: str) -> Json:
         "url": f"/v1/images/{sha256}",
         "thumbnailUrl": f"/v1/images/{sha256}?size=thumb",
     }
-
-
-def _number(value: float) -> float:
-    """Write a whole number as one, as a caller did."""
-    return int(value) if value == int(value) else value
 
 
 def _maybe_time(at: datetime | None) -> str | None:

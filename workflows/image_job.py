@@ -15,12 +15,12 @@ from darkroom.domain.attempts import AnalyzeOrder, Enhanced, EnhanceOrder, Promp
 from darkroom.domain.checkpoint import Claim, Claimed, DescribeQuestion, LiveJob
 from darkroom.domain.errors import Disposition, Failure
 from darkroom.domain.events import EventKind, JobResult
-from darkroom.domain.items import ItemState, plan_items
+from darkroom.domain.items import ItemState, plan_items, revived
 from darkroom.domain.job import JobKind, JobStart, OnImageFailure, difference_request
 from darkroom.domain.journal import Facts, JobJournal
 from darkroom.domain.lifecycle import JobState, Outcome
 from darkroom.domain.names import PROMPTS_ENHANCED_SIGNAL, STAGE_ATTRIBUTE, STATUS_ATTRIBUTE
-from darkroom.domain.stages import Stage
+from darkroom.domain.stages import Stage, counted
 from workflows.clock import run_out
 from workflows.closing import StoryFailed, close_the_books
 from workflows.durably import durably
@@ -88,10 +88,12 @@ class ImageJobWorkflow:
         state = self._journal.snapshot.state
         if not self._journal.snapshot.seq:
             self._journal.note(EventKind.JOB_SUBMITTED, at=self._start.submitted_at)
-        elif state.is_terminal:
+            return
+        if state.is_terminal:
             self._journal.advance(JobState.PENDING, at=workflow.now())
-            self._journal.note(EventKind.JOB_RETRIED, at=workflow.now())
-        elif state is JobState.PENDING:
+        if self._journal.snapshot.state is JobState.PENDING:
+            failed = self._journal.items_in(ItemState.FAILED)
+            self._journal.put_items(revived(item) for item in failed)
             self._journal.note(EventKind.JOB_RETRIED, at=workflow.now())
 
     async def _within_its_time(self) -> JobResult:
@@ -131,7 +133,7 @@ class ImageJobWorkflow:
         request = self._start.request
         combinations = request.combinations or await self._choose()
         self._journal.put_items(plan_items(request, combinations))
-        self._leave(Stage.ANALYZE, f"{len(combinations)} combinations chosen")
+        self._leave(Stage.ANALYZE, f"{counted(len(combinations), 'combination')} chosen")
 
     async def _choose(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         request = difference_request(self._start.request, job_id=self._start.job_id)
@@ -229,7 +231,7 @@ class ImageJobWorkflow:
             result, _ = await close_the_books(self._start, self._journal)
         if result.outcome is Outcome.NONE:
             raise StoryFailed(_file_missing(lost[0].key), stage=Stage.FINISH, item=lost[0].key)
-        self._leave(Stage.FINISH, f"{len(result.images)} pictures ready")
+        self._leave(Stage.FINISH, f"{counted(len(result.images), 'picture')} ready")
         return result
 
     async def _close_completed(self, result: JobResult) -> JobResult:

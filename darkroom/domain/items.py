@@ -1,6 +1,6 @@
 """One picture of a job, from a combination to stored bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from darkroom.domain.errors import Failure
@@ -66,3 +66,9 @@ def plan_items(request: JobRequest, combinations: tuple[Combination, ...]) -> tu
         Item(key=f"{number:04d}", combination=combination, variant=variant)
         for number, (combination, variant) in enumerate(pairs, start=1)
     )
+
+
+def revived(item: Item) -> Item:
+    """Put a given-up item back to where a retry takes it up again."""
+    state = ItemState.PROMPTED if item.prompt_key else ItemState.PLANNED
+    return replace(item, state=state, failure=None)

@@ -61,3 +61,8 @@ def reached(stage: Stage, *, finished: int, total: int) -> int:
     if total <= 0:
         return begin
     return begin + (end - begin) * min(finished, total) // total
+
+
+def counted(count: int, noun: str) -> str:
+    """Say how many, in words a message can hold."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, from_url
 
-from darkroom.files.store import ObjectFileStore
+from darkroom.files.store import ObstoreFileStore
 
 if TYPE_CHECKING:  # these names exist for type checkers only
     from obstore.store import ClientConfig, RetryConfig
@@ -24,7 +24,7 @@ CONNECT_TIMEOUT = timedelta(seconds=5)
 REQUEST_TIMEOUT = timedelta(seconds=30)  # 32 MiB at 10 Mbit/s
 
 
-def open_files(url: str, **options: str) -> ObjectFileStore:
+def open_files(url: str, **options: str) -> ObstoreFileStore:
     """Open the store that an address names; a directory is created if it is missing.
 
     Args:
@@ -57,14 +57,14 @@ def open_files(url: str, **options: str) -> ObjectFileStore:
     except BaseError as wrong:
         first_line = str(wrong).partition("\n")[0]
         raise ValueError(f"files cannot be kept at {address!r}: {first_line}") from wrong
-    return ObjectFileStore(store, name=address)
+    return ObstoreFileStore(store, name=address)
 
 
-def _open_disk(directory: Path, url: str) -> ObjectFileStore:
+def _open_disk(directory: Path, url: str) -> ObstoreFileStore:
     if not directory.is_absolute() or urlsplit(url).netloc:
         raise ValueError(f"{url!r} names no absolute directory: write file:///absolute/dir")
     store = LocalStore(directory, mkdir=True)
-    return ObjectFileStore(store, name=url, settle=_to_platter(directory))
+    return ObstoreFileStore(store, name=url, settle=_to_platter(directory))
 
 
 def _client_options(config: dict[str, str]) -> ClientConfig:

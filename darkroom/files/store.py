@@ -29,7 +29,7 @@ async def _already_safe(_: str) -> None:
     """Wait for nothing: the store answers a write when it is safe."""
 
 
-class ObjectFileStore:
+class ObstoreFileStore:
     """Keeps whole files of some megabytes; see `open_files`.
 
     Args:

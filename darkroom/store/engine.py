@@ -1,31 +1,35 @@
-"""Connections to the database, and short transactions on them."""
+"""How a database is opened: which driver, how many connections, and how long it may be silent."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
-from sqlalchemy import URL, Table, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from darkroom.store.outages import outages_translated
+from darkroom.store.sqlite_files import connect, identity
+from darkroom.store.threads import ThreadedEngine, open_lane
 
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql"
-DRIVERS = {SQLITE: "sqlite+aiosqlite", POSTGRESQL: "postgresql+psycopg"}
+DRIVERS = {SQLITE: "sqlite+pysqlite", POSTGRESQL: "postgresql+psycopg"}
 
 # How long to wait for a connection or for another writer before calling it an outage.
 PATIENCE = timedelta(seconds=10)
-POOL_SIZE = 10  # per process; ten processes fit into PostgreSQL's 100 connections
+LIMIT_PATIENCES = 3  # a question waits for a thread, a connection and a lock
+
+# (readers, writers) of one process. SQLite lets one writer in at a time: more of them would
+# only wait in the file. Nine processes of ten fit into PostgreSQL's default of 100.
+CONNECTIONS = {SQLITE: (4, 1), POSTGRESQL: (4, 6)}
+
+OPENED_FILE = "opened_file"  # under which a pooled connection remembers its SQLite file
 
 
-def open_engine(url: str, *, patience: timedelta = PATIENCE) -> AsyncEngine:
+def open_engine(url: str, *, patience: timedelta = PATIENCE) -> ThreadedEngine:
     """Prepare connections to a database; the first one is made when it is needed.
-
-    Every connection stands in the driver's autocommit mode: a single read costs no
-    transaction, and `writing` says itself where one begins.
 
     Args:
         url: `sqlite:///path` or `postgresql://user:password@host:port/name`.
@@ -35,9 +39,47 @@ def open_engine(url: str, *, patience: timedelta = PATIENCE) -> AsyncEngine:
         ValueError: another kind of database, or SQLite without a file.
     """
     address = parse_address(url)
+    readers, writers = CONNECTIONS[address.get_backend_name()]
+    reads = _open_reads(address, connections=readers, patience=patience)
+    writes = open_writes(address, connections=writers, patience=patience)
+    return ThreadedEngine(
+        reads=open_lane(reads, width=readers, name="read"),
+        writes=open_lane(writes, width=writers, name="write"),
+        limit=LIMIT_PATIENCES * patience,
+    )
+
+
+def _open_reads(address: URL, *, connections: int, patience: timedelta) -> Engine:
+    """Prepare connections on which each statement stands alone, outside transactions."""
     if address.get_backend_name() == SQLITE:
-        return _open_sqlite(address, patience)
-    return _open_postgresql(address, patience)
+        return _open_sqlite(address, connections=connections, patience=patience)
+    return _open_postgresql(
+        address, connections=connections, patience=patience, isolation_level="AUTOCOMMIT"
+    )
+
+
+def open_writes(
+    address: URL,
+    *,
+    connections: int = 1,
+    patience: timedelta = PATIENCE,
+    may_create: bool = False,
+) -> Engine:
+    """Prepare connections that begin a transaction with their first statement.
+
+    Args:
+        address: as `parse_address` answers it.
+        connections: at most.
+        patience: how long to wait for a connection or another writer.
+        may_create: make a SQLite file that is missing.
+    """
+    if address.get_backend_name() == POSTGRESQL:
+        return _open_postgresql(address, connections=connections, patience=patience)
+    engine = _open_sqlite(
+        address, connections=connections, patience=patience, may_create=may_create
+    )
+    event.listen(engine, "begin", _become_the_writer)
+    return engine
 
 
 def parse_address(url: str) -> URL:
@@ -60,73 +102,57 @@ def parse_address(url: str) -> URL:
     return address.set(drivername=driver)
 
 
-@asynccontextmanager
-async def reading(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, None]:
-    """Lend a connection for reads, each of which stands alone.
-
-    Raises:
-        StoreUnavailable: the database did not answer.
-    """
-    with outages_translated():
-        async with engine.connect() as connection:
-            yield connection
-
-
-@asynccontextmanager
-async def writing(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection, None]:
-    """Lend a connection inside one transaction, committed at the end and undone by an error.
-
-    On SQLite the one writer is chosen at the beginning, so a read that decides a write is
-    never overtaken; on PostgreSQL the rows that are read for that must be locked.
-
-    Raises:
-        StoreUnavailable: the database did not answer; the transaction may have been kept.
-    """
-    begin = "BEGIN IMMEDIATE" if engine.dialect.name == SQLITE else "BEGIN"
-    with outages_translated():
-        async with engine.connect() as connection:
-            await connection.exec_driver_sql(begin)
-            yield connection
-            await connection.commit()
-
-
-def insert_into(engine: AsyncEngine, table: Table) -> sqlite.Insert | postgresql.Insert:
+def insert_into(engine: ThreadedEngine, table: Table) -> sqlite.Insert | postgresql.Insert:
     """Begin an insert that may say what happens on a conflict, in the database's own words."""
-    if engine.dialect.name == SQLITE:
-        return sqlite.insert(table)
-    return postgresql.insert(table)
+    return sqlite.insert(table) if engine.kind == SQLITE else postgresql.insert(table)
 
 
-def _open_sqlite(address: URL, patience: timedelta) -> AsyncEngine:
-    engine = create_async_engine(
+def _open_sqlite(
+    address: URL, *, connections: int, patience: timedelta, may_create: bool = False
+) -> Engine:
+    path = Path(address.database or "")
+    engine = create_engine(
         address,
-        connect_args={"isolation_level": None, "timeout": patience.total_seconds()},
-        pool_size=POOL_SIZE,
+        creator=partial(connect, path, patience=patience, may_create=may_create),
+        poolclass=QueuePool,
+        pool_size=connections,
         max_overflow=0,
-        pool_timeout=patience.total_seconds(),
+        pool_use_lifo=True,
     )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+
+    def prepare(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        """Set what SQLite forgets between connections."""
+        cursor = connection.cursor()
+        for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+        record.info[OPENED_FILE] = identity(path)
+
+    def check(_: DBAPIConnection, record: ConnectionPoolEntry, __: object) -> None:
+        """Open anew when another file stands under the name, or none."""
+        if record.info[OPENED_FILE] != identity(path):
+            raise DisconnectionError(f"the database file {path} was replaced")
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "checkout", check)
     return engine
 
 
-def _prepare_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """Set what SQLite forgets between connections; the driver set the busy timeout before."""
-    del record
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
+def _become_the_writer(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _open_postgresql(address: URL, patience: timedelta) -> AsyncEngine:
-    return create_async_engine(
+def _open_postgresql(
+    address: URL, *, connections: int, patience: timedelta, isolation_level: str | None = None
+) -> Engine:
+    return create_engine(
         address,
-        isolation_level="AUTOCOMMIT",
-        connect_args=postgresql_options(patience),
-        pool_size=POOL_SIZE,
+        isolation_level=isolation_level,
+        pool_size=connections,
         max_overflow=0,
-        pool_timeout=patience.total_seconds(),
-        pool_pre_ping=True,
+        pool_use_lifo=True,
+        pool_pre_ping=True,  # a connection that was cut while idle is replaced unseen
+        connect_args=postgresql_options(patience),
     )
 
 
@@ -135,8 +161,8 @@ def postgresql_options(patience: timedelta) -> dict[str, str | int]:
     seconds = max(1, round(patience.total_seconds()))
     limits = {
         "lock_timeout": seconds,
-        "statement_timeout": 3 * seconds,
-        # A frozen process must not hold a job's row; its successor waits for that lock.
+        "statement_timeout": LIMIT_PATIENCES * seconds,
+        # A frozen process must not keep a job's row locked; its successor waits for it.
         "idle_in_transaction_session_timeout": seconds,
     }
     return {

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from darkroom.domain.job import FileId, OwnerId
 from darkroom.domain.ports import ProductFile
-from darkroom.store.engine import insert_into, reading, writing
+from darkroom.store.engine import insert_into
 from darkroom.store.rows import FILES
+from darkroom.store.threads import ThreadedEngine
 
 FOUND = select(FILES).where(FILES.c.id.in_(bindparam("ids", expanding=True)))
 
@@ -16,8 +16,8 @@ FOUND = select(FILES).where(FILES.c.id.in_(bindparam("ids", expanding=True)))
 class SqlFileCatalog:
     """The port `FileCatalog` over one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the connections to speak through."""
+    def __init__(self, engine: ThreadedEngine) -> None:
+        """Take the database to speak to."""
         self._engine = engine
         self._add = insert_into(engine, FILES).on_conflict_do_nothing(index_elements=["id"])
 
@@ -33,13 +33,12 @@ class SqlFileCatalog:
             "size_bytes": file.size_bytes,
             "created_at": file.created_at,
         }
-        async with writing(self._engine) as connection:
-            await connection.execute(self._add, values)
+        await self._engine.write(lambda c: c.execute(self._add, values))
 
     async def find(self, file_ids: Sequence[FileId]) -> tuple[ProductFile, ...]:
         """Read those that exist, in any order."""
-        async with reading(self._engine) as connection:
-            rows = (await connection.execute(FOUND, {"ids": list(file_ids)})).all()
+        asked = {"ids": list(file_ids)}
+        rows = await self._engine.read(lambda c: c.execute(FOUND, asked).all())
         return tuple(
             ProductFile(
                 file_id=FileId(row.id),

@@ -1,10 +1,10 @@
 """Who writes a job, and what the database remembers of it."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from darkroom.domain.checkpoint import (
     SCHEMA,
@@ -15,22 +15,23 @@ from darkroom.domain.checkpoint import (
     JobSnapshot,
 )
 from darkroom.domain.items import Item, StoredPicture
-from darkroom.domain.job import JobId, JobStart, OwnerId
+from darkroom.domain.job import JobId, OwnerId
 from darkroom.domain.lifecycle import JobState, advance
 from darkroom.domain.ports import JobFilter
-from darkroom.store.engine import insert_into, reading, writing
+from darkroom.store.engine import insert_into
 from darkroom.store.listing import label_values, listing
 from darkroom.store.rows import ITEMS, JOBS, LABELS
+from darkroom.store.threads import ThreadedEngine
 
 RETRIED_STATES = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 JOB_OF_ID = select(JOBS).where(JOBS.c.id == bindparam("job_id"))
 JOB_FOR_CLAIM = JOB_OF_ID.with_for_update()
+TAKE_OVER = update(JOBS).where(JOBS.c.id == bindparam("job_id"))
+UNLABEL = delete(LABELS).where(LABELS.c.job_id == bindparam("of_job"))
 ITEMS_OF_JOB = (
     select(ITEMS.c.item).where(ITEMS.c.job_id == bindparam("job_id")).order_by(ITEMS.c.key)
 )
-TAKE_OVER = update(JOBS).where(JOBS.c.id == bindparam("job_id"))
-UNLABEL = delete(LABELS).where(LABELS.c.job_id == bindparam("of_job"))
 OWNED_PICTURE = (
     select(ITEMS.c.item)
     .where(
@@ -48,63 +49,62 @@ OWNED_PICTURE = (
 class SqlJobStore:
     """The port `JobStore` over one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the connections to speak through."""
+    def __init__(self, engine: ThreadedEngine) -> None:
+        """Take the database to speak to."""
         self._engine = engine
-        fresh = insert_into(engine, JOBS).on_conflict_do_nothing(index_elements=["id"])
-        self._create = fresh.returning(JOBS.c.id)
+        create = insert_into(engine, JOBS).on_conflict_do_nothing(index_elements=["id"])
+        self._create = create.returning(JOBS.c.id)
 
     async def claim(self, claim: Claim) -> Claimed | ClaimRefused:
         """Become the writer of a job, by compare-and-set on its run."""
-        async with writing(self._engine) as connection:
-            if claim.start.expected_run == 0 and await self._created(connection, claim):
-                return Claimed(snapshot=fresh_snapshot(claim), items=())
-            found = await connection.execute(JOB_FOR_CLAIM, {"job_id": claim.start.job_id})
-            row = found.one_or_none()
-            if row is None:
-                return ClaimRefused(run=0)
-            return await _decide(connection, claim, row)
+        return await self._engine.write(partial(self._claim, claim=claim))
 
     async def job(self, job_id: JobId, *, owner: OwnerId | None = None) -> JobRecord | None:
         """Read one job with its items; with an owner, only if it is theirs."""
-        async with reading(self._engine) as connection:
-            found = await connection.execute(JOB_OF_ID, {"job_id": job_id})
-            row = found.one_or_none()
-            if row is None or owner not in {None, row.owner}:
-                return None
-            items = await _items(connection, job_id)
-        return replace(_record(row), items=items)
+        return await self._engine.read(partial(_job, job_id=job_id, owner=owner))
 
     async def jobs(self, wanted: JobFilter, *, limit: int) -> tuple[JobRecord, ...]:
         """List jobs without items, newest first by (submitted_at, id)."""
-        async with reading(self._engine) as connection:
-            rows = (await connection.execute(listing(wanted).limit(limit))).all()
+        page = listing(wanted).limit(limit)
+        rows = await self._engine.read(lambda connection: connection.execute(page).all())
         return tuple(_record(row) for row in rows)
 
     async def owned_picture(self, owner: OwnerId, sha256: str) -> StoredPicture | None:
         """Find a stored picture of this owner by its own or its thumbnail's hash."""
-        async with reading(self._engine) as connection:
-            item: Item | None = await connection.scalar(
-                OWNED_PICTURE, {"owner": owner, "sha256": sha256}
-            )
+        asked = {"owner": owner, "sha256": sha256}
+        item: Item | None = await self._engine.read(
+            lambda connection: connection.scalar(OWNED_PICTURE, asked)
+        )
         return None if item is None else item.picture
 
-    async def _created(self, connection: AsyncConnection, claim: Claim) -> bool:
-        values = _claimed_values(claim, fresh_snapshot(claim))
-        values |= {"id": claim.start.job_id, "seq": 0}
-        if await connection.scalar(self._create, values) is None:
+    def _claim(self, connection: Connection, claim: Claim) -> Claimed | ClaimRefused:
+        if claim.start.expected_run == 0 and self._is_created(connection, claim):
+            return Claimed(snapshot=_fresh(claim), items=())
+        row = connection.execute(JOB_FOR_CLAIM, {"job_id": claim.start.job_id}).one_or_none()
+        if row is None:
+            return ClaimRefused(run=0)
+        snapshot = _snapshot(row)
+        if row.run == claim.start.expected_run and snapshot.state in RETRIED_STATES:
+            snapshot = _retried(snapshot)
+            _take_over(connection, claim, snapshot)
+        elif (row.writer, row.run) != (claim.writer, claim.start.expected_run + 1):
+            return ClaimRefused(run=row.run)
+        return Claimed(snapshot=snapshot, items=_items(connection, row.id))
+
+    def _is_created(self, connection: Connection, claim: Claim) -> bool:
+        values = {"id": claim.start.job_id, "seq": 0, **_claimed_values(claim, _fresh(claim))}
+        if connection.scalar(self._create, values) is None:
             return False
-        await _label(connection, claim.start)
+        _label(connection, claim)
         return True
 
 
-def fresh_snapshot(claim: Claim) -> JobSnapshot:
-    """Make the snapshot of a job that nothing has been recorded of."""
+def _fresh(claim: Claim) -> JobSnapshot:
     return JobSnapshot(run=claim.start.expected_run + 1)
 
 
-def retried_snapshot(before: JobSnapshot) -> JobSnapshot:
-    """Make the snapshot a new run of an ended job begins with: progress and cost stay."""
+def _retried(before: JobSnapshot) -> JobSnapshot:
+    """Make the snapshot a new run begins with: progress and cost stay, the end is forgotten."""
     return replace(
         before,
         run=before.run + 1,
@@ -116,25 +116,15 @@ def retried_snapshot(before: JobSnapshot) -> JobSnapshot:
     )
 
 
-async def _decide(
-    connection: AsyncConnection, claim: Claim, row: Row[Any]
-) -> Claimed | ClaimRefused:
-    snapshot = _snapshot(row)
-    expected = claim.start.expected_run
-    if row.writer == claim.writer and row.run == expected + 1:
-        return Claimed(snapshot=snapshot, items=await _items(connection, row.id))
-    if row.run != expected or snapshot.state not in RETRIED_STATES:
-        return ClaimRefused(run=row.run)
-    retried = retried_snapshot(snapshot)
-    values = {"job_id": row.id, **_claimed_values(claim, retried)}
-    await connection.execute(TAKE_OVER, values)
-    await connection.execute(UNLABEL, {"of_job": row.id})
-    await _label(connection, claim.start)
-    return Claimed(snapshot=retried, items=await _items(connection, row.id))
+def _take_over(connection: Connection, claim: Claim, snapshot: JobSnapshot) -> None:
+    job_id = claim.start.job_id
+    connection.execute(TAKE_OVER, {"job_id": job_id, **_claimed_values(claim, snapshot)})
+    connection.execute(UNLABEL, {"of_job": job_id})
+    _label(connection, claim)
 
 
 def _claimed_values(claim: Claim, snapshot: JobSnapshot) -> dict[str, Any]:
-    """Fill the columns that a won claim decides."""
+    """Fill the columns that a won claim decides; a retry may bring an edited request."""
     start = claim.start
     return {
         "owner": start.owner,
@@ -149,14 +139,22 @@ def _claimed_values(claim: Claim, snapshot: JobSnapshot) -> dict[str, Any]:
     }
 
 
-async def _label(connection: AsyncConnection, start: JobStart) -> None:
-    labels = label_values(start)
+def _label(connection: Connection, claim: Claim) -> None:
+    labels = label_values(claim.start)
     if labels:
-        await connection.execute(insert(LABELS), labels)
+        connection.execute(insert(LABELS), labels)
 
 
-async def _items(connection: AsyncConnection, job_id: str) -> tuple[Item, ...]:
-    return tuple((await connection.scalars(ITEMS_OF_JOB, {"job_id": job_id})).all())
+def _job(connection: Connection, *, job_id: JobId, owner: OwnerId | None) -> JobRecord | None:
+    row = connection.execute(JOB_OF_ID, {"job_id": job_id}).one_or_none()
+    if row is None or owner not in {None, row.owner}:
+        return None
+    # Read after the row, items may be ahead of the snapshot, but never behind it.
+    return replace(_record(row), items=_items(connection, job_id))
+
+
+def _items(connection: Connection, job_id: str) -> tuple[Item, ...]:
+    return tuple(connection.scalars(ITEMS_OF_JOB, {"job_id": job_id}))
 
 
 def _record(row: Row[Any]) -> JobRecord:

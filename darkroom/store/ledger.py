@@ -1,10 +1,11 @@
 """Purchases of pictures, each moved on only by the attempt that holds its latest fence."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, Row, and_, bindparam, case, select, tuple_, update
 
 from darkroom.domain.errors import FenceLost, IllegalTransition
 from darkroom.domain.job import JobId, OwnerId
@@ -18,9 +19,10 @@ from darkroom.domain.ledger import (
     TakeOpening,
 )
 from darkroom.domain.names import Ring
-from darkroom.store.engine import insert_into, reading, writing
+from darkroom.store.engine import insert_into
 from darkroom.store.ringing import ring
 from darkroom.store.rows import LEDGER
+from darkroom.store.threads import ThreadedEngine
 
 FIRST_FENCE = 1
 CHANGING = ("called_at", "task_id", "result_url", "picture", "failure")
@@ -38,12 +40,18 @@ ADOPT = (
     .values(
         hinted=True,
         state=case((ADOPTED, LedgerState.ACCEPTED.value), else_=LEDGER.c.state),
-        task_id=case(
-            (ADOPTED, bindparam("adopted_task", type_=LEDGER.c.task_id.type)),
-            else_=LEDGER.c.task_id,
-        ),
+        task_id=case((ADOPTED, ADOPTED_TASK), else_=LEDGER.c.task_id),
     )
     .returning(*LEDGER.c)
+)
+WITHDRAW = (
+    update(LEDGER)
+    .where(
+        OF_THIS_CALL,
+        LEDGER.c.state == LedgerState.CALLING,
+        LEDGER.c.called_at == bindparam("sent_at"),
+    )
+    .values(state=LedgerState.INTENT)
 )
 ABANDON = update(LEDGER).where(OF_THIS_CALL).values(abandoned=True)
 ROWS = select(LEDGER).where(
@@ -59,8 +67,8 @@ ROWS_OF_JOB = (
 class SqlCallLedger:
     """The port `CallLedger` over one database; every change is one statement."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the connections to speak through."""
+    def __init__(self, engine: ThreadedEngine) -> None:
+        """Take the database to speak to."""
         self._engine = engine
         self._open = (
             insert_into(engine, LEDGER)
@@ -84,8 +92,8 @@ class SqlCallLedger:
             "state": LedgerState.INTENT,
             "fence": FIRST_FENCE,
         }
-        async with writing(self._engine) as connection:
-            return _ledger_row((await connection.execute(self._open, values)).one())
+        row = await self._engine.write(lambda c: c.execute(self._open, values).one())
+        return _ledger_row(row)
 
     async def move(self, row: LedgerRow, to: LedgerState, changes: LedgerChanges) -> LedgerRow:
         """Make one transition under `row.fence` from `row.state`, or nothing.
@@ -106,8 +114,8 @@ class SqlCallLedger:
             .values(state=to, **values)
             .returning(*LEDGER.c)
         )
-        async with writing(self._engine) as connection:
-            moved = (await connection.execute(moving, _named(row.key))).one_or_none()
+        named = _named(row.key)
+        moved = await self._engine.write(lambda c: c.execute(moving, named).one_or_none())
         if moved is None:
             raise FenceLost(
                 f"purchase {row.key} is no longer {row.state} under fence {row.fence}; another "
@@ -117,31 +125,37 @@ class SqlCallLedger:
 
     async def adopt(self, key: CallKey, task_id: str) -> LedgerRow | None:
         """Book a callback: `calling | unknown -> accepted`, and in any state a hint; ring."""
-        values = {**_named(key), "adopted_task": task_id}
-        async with writing(self._engine) as connection:
-            adopted = (await connection.execute(ADOPT, values)).one_or_none()
-            if adopted is None:
-                return None
-            await ring(connection, Ring(call=key))
-        return _ledger_row(adopted)
+        adopted = await self._engine.write(partial(_adopt, key=key, task_id=task_id))
+        return None if adopted is None else _ledger_row(adopted)
+
+    async def withdraw(self, key: CallKey, called_at: datetime) -> None:
+        """Take a call back that was certainly not accepted: `calling -> intent`, or nothing."""
+        asked = {**_named(key), "sent_at": called_at}
+        await self._engine.write(lambda c: c.execute(WITHDRAW, asked))
 
     async def abandon(self, key: CallKey) -> None:
         """Mark a purchase whose job no longer waits for it."""
-        async with writing(self._engine) as connection:
-            await connection.execute(ABANDON, _named(key))
+        await self._engine.write(lambda c: c.execute(ABANDON, _named(key)))
 
     async def rows(self, keys: Sequence[CallKey]) -> tuple[LedgerRow, ...]:
         """Read the rows that exist, in any order."""
-        wanted = [(key.job, key.item, key.take) for key in keys]
-        async with reading(self._engine) as connection:
-            found = (await connection.execute(ROWS, {"keys": wanted})).all()
+        asked = {"keys": [(key.job, key.item, key.take) for key in keys]}
+        found = await self._engine.read(lambda c: c.execute(ROWS, asked).all())
         return tuple(_ledger_row(row) for row in found)
 
     async def of_job(self, job_id: JobId) -> tuple[LedgerRow, ...]:
         """Read all purchases of a job, by item and take."""
-        async with reading(self._engine) as connection:
-            found = (await connection.execute(ROWS_OF_JOB, {"of_job": job_id})).all()
+        asked = {"of_job": job_id}
+        found = await self._engine.read(lambda c: c.execute(ROWS_OF_JOB, asked).all())
         return tuple(_ledger_row(row) for row in found)
+
+
+def _adopt(connection: Connection, *, key: CallKey, task_id: str) -> Row[Any] | None:
+    values = {**_named(key), "adopted_task": task_id}
+    adopted = connection.execute(ADOPT, values).one_or_none()
+    if adopted is not None:
+        ring(connection, Ring(call=key))
+    return adopted
 
 
 def _named(key: CallKey) -> dict[str, Any]:

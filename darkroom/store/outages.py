@@ -13,6 +13,13 @@ from darkroom.domain.errors import StoreUnavailable
 SQLITE_WRONG_QUESTION = sqlite3.SQLITE_ERROR
 SQLITE_PRIMARY_CODE = 0xFF  # an extended code keeps its primary code in the low byte
 
+# psycopg calls these "internal", not "operational": a standby (it was the primary before a
+# failover), and a server that ended a transaction which stood still for too long.
+POSTGRESQL_OUTAGES = (
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+
 
 @contextmanager
 def outages_translated() -> Generator[None, None, None]:
@@ -20,14 +27,10 @@ def outages_translated() -> Generator[None, None, None]:
 
     Raises:
         StoreUnavailable: unreachable, starting, shutting down, locked for too long, out of
-            connections, out of disk, read-only, or asked for longer than it may take.
+            connections, out of disk, read-only, or busy with a question for too long.
     """
     try:
         yield
-    except exc.TimeoutError as error:
-        raise StoreUnavailable(
-            "every connection to the database is busy; it is slower than what is asked of it"
-        ) from error
     except exc.DBAPIError as error:
         if not is_outage(error.orig):
             raise
@@ -43,12 +46,10 @@ def is_outage(error: BaseException | None) -> bool:
     match error:
         case sqlite3.OperationalError():
             return _sqlite_code(error) != SQLITE_WRONG_QUESTION
-        case psycopg.errors.ReadOnlySqlTransaction():  # a primary that became a standby
-            return True
         case psycopg.OperationalError() | psycopg.InterfaceError() | OSError():
             return True
         case _:
-            return False
+            return isinstance(error, POSTGRESQL_OUTAGES)
 
 
 def _sqlite_code(error: sqlite3.OperationalError) -> int | None:

@@ -1,10 +1,10 @@
 """The log of all jobs: appended by each job's writer, read by everybody."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from darkroom.domain.checkpoint import RecordBatch, Recorded
 from darkroom.domain.events import JobEvent
@@ -12,9 +12,10 @@ from darkroom.domain.items import Item
 from darkroom.domain.job import JobId
 from darkroom.domain.names import Ring
 from darkroom.store.batches import check_numbers
-from darkroom.store.engine import insert_into, reading, writing
+from darkroom.store.engine import insert_into
 from darkroom.store.ringing import ring
 from darkroom.store.rows import ITEMS, JOBS, OUTBOX
+from darkroom.store.threads import ThreadedEngine
 
 MOVE_FORWARD = (
     update(JOBS)
@@ -26,10 +27,10 @@ MOVE_FORWARD = (
     .values(seq=bindparam("last"), state=bindparam("to"), snapshot=bindparam("after"))
     .returning(JOBS.c.owner)
 )
+APPEND = insert(OUTBOX)
 HEAD_FOR_APPEND = (
     select(JOBS.c.writer, JOBS.c.seq).where(JOBS.c.id == bindparam("job_id")).with_for_update()
 )
-HEAD = select(JOBS.c.writer, JOBS.c.seq).where(JOBS.c.id == bindparam("job_id"))
 DIGESTS = (
     select(OUTBOX.c.digest)
     .where(
@@ -52,8 +53,8 @@ HEADS = select(JOBS.c.id, JOBS.c.seq).where(
 class SqlOutbox:
     """The port `Outbox` over one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the connections to speak through."""
+    def __init__(self, engine: ThreadedEngine) -> None:
+        """Take the database to speak to."""
         self._engine = engine
         keep = insert_into(engine, ITEMS)
         changing = ("state", "sha256", "thumbnail_sha256", "item")
@@ -69,28 +70,40 @@ class SqlOutbox:
             ValueError: the numbers have a gap, or the snapshot is older than the events.
         """
         check_numbers(batch)
-        async with writing(self._engine) as connection:
-            if batch.events and await self._wrote(connection, batch, batch.events):
-                return Recorded(head=batch.events[-1].seq)
-            return await self._append_rest(connection, batch)
+        return await self._engine.write(partial(self._append, batch=batch))
 
     async def events_after(self, job_id: JobId, seq: int, *, limit: int) -> tuple[JobEvent, ...]:
         """Read events with a higher number, in order."""
         asked = {"job_id": job_id, "after": seq, "most": limit}
-        async with reading(self._engine) as connection:
-            return tuple((await connection.scalars(EVENTS_AFTER, asked)).all())
+        return await self._engine.read(
+            lambda connection: tuple(connection.scalars(EVENTS_AFTER, asked))
+        )
 
     async def heads(self, job_ids: Sequence[JobId]) -> dict[JobId, int]:
         """Read the last stored number of each job that has any."""
-        async with reading(self._engine) as connection:
-            rows = (await connection.execute(HEADS, {"job_ids": list(job_ids)})).all()
+        asked = {"job_ids": list(job_ids)}
+        rows = await self._engine.read(lambda connection: connection.execute(HEADS, asked).all())
         return {JobId(row.id): row.seq for row in rows}
 
-    async def _wrote(
-        self, connection: AsyncConnection, batch: RecordBatch, events: Sequence[JobEvent]
+    def _append(self, connection: Connection, batch: RecordBatch) -> Recorded:
+        if batch.events and self._wrote(connection, batch, batch.events):
+            return Recorded(head=batch.events[-1].seq)
+        row = connection.execute(HEAD_FOR_APPEND, {"job_id": batch.job_id}).one_or_none()
+        if row is None or row.writer != batch.writer:
+            return Recorded(head=row.seq if row else 0, is_writer=False)
+        if not _is_repeated(connection, batch, head=row.seq):
+            return Recorded(head=row.seq, appended=False)
+        rest = [event for event in batch.events if event.seq > row.seq]
+        if not rest:
+            return Recorded(head=row.seq)
+        self._wrote(connection, batch, rest)
+        return Recorded(head=rest[-1].seq)
+
+    def _wrote(
+        self, connection: Connection, batch: RecordBatch, events: Sequence[JobEvent]
     ) -> bool:
-        """Write if the log stands just before these events and the writer is still the one."""
-        moved = await connection.execute(
+        """Write if the log ends just before these events and the writer is still the one."""
+        owner: str | None = connection.scalar(
             MOVE_FORWARD,
             {
                 "job_id": batch.job_id,
@@ -101,44 +114,33 @@ class SqlOutbox:
                 "after": batch.snapshot,
             },
         )
-        owner: str | None = moved.scalar_one_or_none()
         if owner is None:
             return False
-        await connection.execute(insert(OUTBOX), [_event_values(batch, e) for e in events])
+        connection.execute(APPEND, [_event_values(batch, event) for event in events])
         if batch.items:
-            values = [_item_values(batch, owner, item) for item in batch.items]
-            await connection.execute(self._keep_items, values)
-        await ring(connection, Ring(job_id=batch.job_id))
+            items = [_item_values(batch, owner, item) for item in batch.items]
+            connection.execute(self._keep_items, items)
+        ring(connection, Ring(job_id=batch.job_id))
         return True
 
-    async def _append_rest(self, connection: AsyncConnection, batch: RecordBatch) -> Recorded:
-        """Find out why the batch does not follow the head, and write what is missing of it."""
-        found = await connection.execute(HEAD_FOR_APPEND, {"job_id": batch.job_id})
-        row = found.one_or_none()
-        if row is None or row.writer != batch.writer:
-            return Recorded(head=row.seq if row else 0, is_writer=False)
-        if not batch.events:
-            return Recorded(head=row.seq)
-        if not await _is_repeated(connection, batch, head=row.seq):
-            return Recorded(head=row.seq, appended=False)
-        rest = [event for event in batch.events if event.seq > row.seq]
-        if not rest:
-            return Recorded(head=row.seq)
-        await self._wrote(connection, batch, rest)
-        return Recorded(head=rest[-1].seq)
 
+def _is_repeated(connection: Connection, batch: RecordBatch, *, head: int) -> bool:
+    """Say whether the events up to the head are the ones that stand there.
 
-async def _is_repeated(connection: AsyncConnection, batch: RecordBatch, *, head: int) -> bool:
-    """Say whether the events up to the head are the ones that stand there."""
-    first = batch.events[0].seq
-    if first > head + 1:
-        raise ValueError(
-            f"job {batch.job_id}: event {first} cannot follow {head}; record what is between"
-        )
+    Raises:
+        ValueError: numbers are missing between the head and the first event.
+    """
     known = [event for event in batch.events if event.seq <= head]
-    asked = {"job_id": batch.job_id, "first": first, "last": head}
-    digests = (await connection.scalars(DIGESTS, asked)).all()
-    return [event.digest() for event in known] == list(digests[: len(known)])
+    if not known:
+        first = batch.events[0].seq if batch.events else head + 1
+        if first > head + 1:
+            raise ValueError(
+                f"job {batch.job_id}: event {first} cannot follow {head}; record what is between"
+            )
+        return True
+    asked = {"job_id": batch.job_id, "first": known[0].seq, "last": known[-1].seq}
+    digests = connection.scalars(DIGESTS, asked).all()
+    return [event.digest() for event in known] == list(digests)
 
 
 def _event_values(batch: RecordBatch, event: JobEvent) -> dict[str, Any]:

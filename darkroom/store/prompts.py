@@ -1,14 +1,15 @@
 """Enhanced prompts by what decided them, and what each job paid for its answers."""
 
 from collections.abc import Sequence
+from functools import partial
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import Connection, bindparam, func, select
 
 from darkroom.domain.job import JobId
 from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt
-from darkroom.store.engine import insert_into, reading, writing
+from darkroom.store.engine import insert_into
 from darkroom.store.rows import BOOKINGS, PROMPTS
+from darkroom.store.threads import ThreadedEngine
 
 KEPT = select(PROMPTS.c.key, PROMPTS.c.text, PROMPTS.c.model, PROMPTS.c.cost_micros).where(
     PROMPTS.c.key.in_(bindparam("keys", expanding=True))
@@ -21,8 +22,8 @@ SPENT = select(func.coalesce(func.sum(BOOKINGS.c.cost_micros), 0)).where(
 class SqlPromptCache:
     """The port `PromptCache` over one database."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        """Take the connections to speak through."""
+    def __init__(self, engine: ThreadedEngine) -> None:
+        """Take the database to speak to."""
         self._engine = engine
         self._keep = insert_into(engine, PROMPTS).on_conflict_do_nothing(index_elements=["key"])
         book = insert_into(engine, BOOKINGS)
@@ -36,8 +37,8 @@ class SqlPromptCache:
 
     async def kept(self, keys: Sequence[str]) -> dict[str, EnhancedPrompt]:
         """Read what is there."""
-        async with reading(self._engine) as connection:
-            rows = (await connection.execute(KEPT, {"keys": list(keys)})).all()
+        asked = {"keys": list(keys)}
+        rows = await self._engine.read(lambda c: c.execute(KEPT, asked).all())
         return {
             row.key: EnhancedPrompt(text=row.text, model=row.model, cost_micros=row.cost_micros)
             for row in rows
@@ -45,15 +46,14 @@ class SqlPromptCache:
 
     async def keep(self, prompt: KeptPrompt) -> None:
         """Keep an answer and book its cost to the job; the first text under a key stays."""
-        answer = prompt.prompt
-        place = {"job_id": prompt.job_id, "key": prompt.key, "cost_micros": answer.cost_micros}
-        async with writing(self._engine) as connection:
-            await connection.execute(
-                self._keep, {**place, "text": answer.text, "model": answer.model}
-            )
-            await connection.execute(self._book, {**place, "answers": 1})
+        await self._engine.write(partial(self._keep_and_book, kept=prompt))
 
     async def spent_micros(self, job_id: JobId) -> int:
         """Add up what the job's answers cost."""
-        async with reading(self._engine) as connection:
-            return int(await connection.scalar(SPENT, {"job_id": job_id}) or 0)
+        return int(await self._engine.read(lambda c: c.scalar(SPENT, {"job_id": job_id})) or 0)
+
+    def _keep_and_book(self, connection: Connection, kept: KeptPrompt) -> None:
+        answer = kept.prompt
+        booked = {"job_id": kept.job_id, "key": kept.key, "cost_micros": answer.cost_micros}
+        connection.execute(self._keep, {**booked, "text": answer.text, "model": answer.model})
+        connection.execute(self._book, {**booked, "answers": 1})

@@ -8,7 +8,9 @@ from contextlib import closing
 from pathlib import Path
 
 from darkroom.domain.names import Ring
+from darkroom.store.engine import PATIENCE
 from darkroom.store.listeners import ANYTHING, Listeners
+from darkroom.store.sqlite_files import connect, identity
 
 ASK_AGAIN_SECONDS = 0.005
 TRY_AGAIN_SECONDS = 0.25  # when the file cannot be asked
@@ -70,23 +72,20 @@ class Watch(threading.Thread):
         """Watch until stopped, whatever happens to the file meanwhile."""
         while not self._stopped.is_set():
             try:
-                with closing(self._connect()) as connection:
-                    self._ask_again_and_again(connection)
+                self._watch_one_file()
             except sqlite3.Error:
                 self._stopped.wait(TRY_AGAIN_SECONDS)
             except RuntimeError:  # the event loop was closed without closing the doorbell
                 return
 
-    def _connect(self) -> sqlite3.Connection:
-        """Open the file without creating it."""
-        address = f"{self._path.absolute().as_uri()}?mode=rw"
-        return sqlite3.connect(address, uri=True, isolation_level=None)
-
-    def _ask_again_and_again(self, connection: sqlite3.Connection) -> None:
+    def _watch_one_file(self) -> None:
+        """Ask until stopped, or until another file stands under the name."""
+        opened = identity(self._path)
         seen: int | None = None  # so the first answer rings too: what was before it is unheard
-        while not self._stopped.is_set():
-            (version,) = connection.execute("PRAGMA data_version").fetchone()
-            if version != seen:
-                self._tell()
-            seen = version
-            self._stopped.wait(ASK_AGAIN_SECONDS)
+        with closing(connect(self._path, patience=PATIENCE)) as connection:
+            while not self._stopped.is_set() and identity(self._path) == opened:
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                if version != seen:
+                    self._tell()
+                seen = version
+                self._stopped.wait(ASK_AGAIN_SECONDS)

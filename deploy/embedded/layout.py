@@ -71,10 +71,8 @@ class Layout:
         """Variables that worker and gateway get on top of ours."""
         found = {
             "TEMPORAL_ADDRESS": self.temporal_address,
-            "TEMPORAL_UI_URL": self.temporal_ui_url,
             "DATABASE_URL": self.database_url,
             "FILES_URL": f"file://{(self.var_dir / 'files').absolute()}",
-            "PUBLIC_URL": self.gateway_url,
             "WS_HOST": LOOPBACK,
             "WS_PORT": str(self.gateway_port),
             "DARKROOM_DEV_KEY": self.dev_key,
@@ -84,6 +82,7 @@ class Layout:
 
     def _emulated(self) -> dict[str, str]:
         return {
+            "PUBLIC_URL": self.gateway_url,  # real providers need an address of yours
             "DEEPSEEK_BASE_URL": self.emulators_url,
             "DEEPSEEK_API_KEY": "emulator",
             "NANOBANANA_BASE_URL": self.emulators_url,

@@ -5,6 +5,7 @@
     subscribing    the acknowledgement: snapshot, missed events, and where deltas begin
     relay          doorbell -> log -> sockets
     server         connections, authentication and caps
+    doors          the way in, closed before a crowd costs anything
 
 Nothing is buffered here: whoever is behind is read for again.
 """

@@ -33,7 +33,7 @@ def message_json(job_id: JobId, event: JobEvent) -> Json:
         "seq": event.seq,
         "type": message_type,
         "timestamp": time_text(event.at),
-        "data": _data(message_type, job_id, event),
+        "data": _body(message_type, job_id, event),
     }
 
 
@@ -58,12 +58,13 @@ def type_of(kind: EventKind) -> str:
             | EventKind.JOB_WAITING
             | EventKind.JOB_RESUMED
             | EventKind.JOB_CANCELLED
+            | EventKind.JOB_RETRIED
         ):
             return JOB_UPDATE
     assert_never(kind)
 
 
-def _data(message_type: str, job_id: JobId, event: JobEvent) -> Json:
+def _body(message_type: str, job_id: JobId, event: JobEvent) -> Json:
     result = result_json(event.result) if event.result else None
     match message_type:
         case "JOB_PROGRESS":

@@ -5,17 +5,19 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
+import engineio.packet
 import socketio
+import socketio.packet
 import structlog
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from darkroom.settings import Settings
 from gateway.auth import Caller, Keys
 from gateway.deps import Gateway
-from gateway.errors import UNAUTHENTICATED
+from gateway.errors import INTERNAL, TOO_MANY_CONNECTIONS, UNAUTHENTICATED, Problem
 from gateway.live.messages import socket_event
 from gateway.live.relay import Relay
-from gateway.live.subscribing import Desk, malformed
+from gateway.live.subscribing import Desk, malformed, refusal
 from gateway.live.subscriptions import Subscriptions
 from gateway.wire import Json
 
@@ -25,7 +27,6 @@ NAMESPACE = "/jobs"
 MESSAGE_BYTES = 16 * 1024  # a client only names jobs and a token
 PONG_WITHIN_SECONDS = 20.0
 JOIN_WITHIN_SECONDS = 10.0  # a connection that joins no namespace is of no use to anybody
-TOO_MANY_CONNECTIONS = "too_many_connections"
 
 
 def socket_server(settings: Settings) -> Any:
@@ -33,6 +34,7 @@ def socket_server(settings: Settings) -> Any:
     return socketio.AsyncServer(
         async_mode="asgi",
         namespaces=[NAMESPACE],
+        async_handlers=False,  # a socket's next word waits until the one before is answered
         ping_interval=settings.ws_ping_interval.total_seconds(),
         ping_timeout=PONG_WITHIN_SECONDS,
         max_http_buffer_size=MESSAGE_BYTES,
@@ -48,7 +50,7 @@ async def live(server: Any, gateway: Gateway) -> AsyncGenerator[Relay]:
         subscriptions=subscriptions,
         outbox=gateway.outbox,
         doorbell=gateway.doorbell,
-        commands=gateway.commands,
+        workflows=gateway.commands,
         sockets=sockets,
     )
     desk = Desk(
@@ -78,8 +80,26 @@ class EngineSockets:
         self._server = server
 
     async def send(self, sids: Sequence[str], message: Json) -> None:
-        """Queue a message for each of these sockets that is still there."""
-        await self._server.emit(socket_event(message), message, to=list(sids), namespace=NAMESPACE)
+        """Queue a message for each of these sockets that is still there.
+
+        `emit` would make a task for each socket, which runs a moment later: then a message
+        could overtake the acknowledgement of an unsubscribe. Here nothing else runs between.
+        """
+        packet = self._packet(message)
+        for sid in sids:
+            engine_sid = self._server.manager.eio_sid_from_sid(sid, NAMESPACE)
+            if engine_sid in self._server.eio.sockets:
+                await self._server.eio.send_packet(engine_sid, packet)
+
+    def _packet(self, message: Json) -> Any:
+        """Encode a message once, for however many sockets."""
+        event = self._server.packet_class(
+            socketio.packet.EVENT,
+            namespace=NAMESPACE,
+            data=[socket_event(message), message],
+            binary=False,
+        )
+        return engineio.packet.Packet(engineio.packet.MESSAGE, data=event.encode())
 
     def waiting(self, sid: str) -> int:
         """Count the packets that a socket has not taken yet."""
@@ -127,7 +147,7 @@ class Connections:
         """
         if len(self._callers) >= self._most:
             raise _refused(
-                TOO_MANY_CONNECTIONS,
+                TOO_MANY_CONNECTIONS.code,
                 f"this gateway already has {self._most} connections; try again later",
             )
         caller = self._keys.caller(_token(auth))
@@ -166,7 +186,11 @@ class Connections:
         caller = self._callers.get(sid)
         if caller is None:
             return malformed("this socket is already gone", "connect again")
-        return await self._desk.subscribe(sid, caller, asked, is_answered=is_answered)
+        try:
+            return await self._desk.subscribe(sid, caller, asked, is_answered=is_answered)
+        except Exception:  # the edge: a client must get an answer
+            log.exception("subscribe_failed", sid=sid)
+            return refusal(Problem(INTERNAL, "the subscription failed for an unforeseen reason"))
 
 
 def _token(auth: Any) -> str:

@@ -23,7 +23,7 @@ from gateway.live.messages import message_json
 from gateway.live.relay import Relay
 from gateway.live.subscriptions import Subscription, Subscriptions
 from gateway.reading import JobReader
-from gateway.schemas import Wire
+from gateway.schemas import HIGHEST_SEQ, Wire
 from gateway.wire import Json, job_json
 
 MOST_EVENTS = 1000  # in one acknowledgement: spec.md 9
@@ -34,7 +34,7 @@ class SubscribeWish(Wire):
     """`subscribe`."""
 
     job_id: Annotated[str, StringConstraints(min_length=1, max_length=80)]
-    after_seq: Annotated[int, Field(strict=True, ge=0)] = 0
+    after_seq: Annotated[int, Field(strict=True, ge=0, le=HIGHEST_SEQ)] = 0
 
 
 class UnsubscribeWish(Wire):

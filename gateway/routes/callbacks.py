@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from darkroom.domain.job import JobId
 from darkroom.domain.ledger import CallKey
 from darkroom.domain.tokens import callback_token, is_same_token
+from gateway.answers import Booked, answered
 from gateway.deps import Served
 from gateway.errors import Problem, not_found
 from gateway.schemas import CallbackQuery
@@ -34,7 +36,7 @@ class CallbackBody(BaseModel):
     data: ReportedTask
 
 
-@router.post("/nanobanana/{job}/{item}/{take}")
+@router.post("/nanobanana/{job}/{item}/{take}", responses=answered(Booked, 404, 413))
 async def hear_nanobanana(
     job: str,
     item: str,
@@ -42,7 +44,7 @@ async def hear_nanobanana(
     gateway: Served,
     body: CallbackBody,
     query: Annotated[CallbackQuery, Query()],
-) -> dict[str, str]:
+) -> Response:
     """Book that a purchase of ours was accepted, and wake whoever waits for it."""
     call = CallKey(job=JobId(job), item=item, take=take)
     if not is_same_token(query.t, callback_token(gateway.signing_secret, call)):
@@ -50,7 +52,7 @@ async def hear_nanobanana(
     row = await gateway.ledger.adopt(call, body.data.task_id)
     if row is None:
         raise _unknown(call)
-    return {"call": str(call), "state": row.state}
+    return JSONResponse({"call": str(call), "state": row.state})
 
 
 def _unknown(call: CallKey) -> Problem:

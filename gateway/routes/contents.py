@@ -1,5 +1,7 @@
 """Stored bytes as a response: streamed, in parts, cached for ever under their hash."""
 
+from typing import Any
+
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
@@ -7,6 +9,17 @@ from gateway.conditional import is_known, part_of
 from gateway.deps import StreamedFiles
 
 IMMUTABLE = "private, max-age=31536000, immutable"
+
+
+def content_answers() -> dict[int | str, dict[str, Any]]:
+    """Describe the answers of an address that gives content."""
+    picture = {"image/*": {"schema": {"type": "string", "format": "binary"}}}
+    return {
+        200: {"description": "The whole", "content": picture},
+        206: {"description": "The part that was asked for", "content": picture},
+        304: {"description": "What the client has is still right"},
+        **{problem: {"description": "Problem"} for problem in (401, 404, 416, 422, 503)},
+    }
 
 
 async def content_response(

@@ -3,20 +3,22 @@
 import asyncio
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, UploadFile
 from fastapi import File as FormFile
+from fastapi.responses import JSONResponse
 
 from darkroom.domain.errors import PictureFault, PictureUnusable
 from darkroom.domain.job import FileId
 from darkroom.domain.ports import PreparedPicture, ProductFile
 from darkroom.domain.tokens import file_token, is_same_token
+from gateway.answers import ProductPhoto, answered
 from gateway.deps import Calling, Gateway, MaybeCalling, Served, required_caller
 from gateway.errors import TOO_LARGE, UNSUPPORTED_FILE, Problem, not_found
 from gateway.faults import Fault
 from gateway.idempotency import fresh_file_id
-from gateway.routes.contents import content_response
+from gateway.routes.contents import content_answers, content_response
 from gateway.schemas import FileContentQuery, NoQuery
 from gateway.wire import file_json
 
@@ -27,14 +29,13 @@ router = APIRouter(
 )
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses=answered(ProductPhoto, 401, 413, 415, status=201))
 async def upload(
-    response: Response,
     gateway: Served,
     caller: Calling,
     file: Annotated[UploadFile, FormFile()],
     _query: Annotated[NoQuery, Query()],
-) -> dict[str, Any]:
+) -> Response:
     """Keep a product photo: decoded, re-checked, and without its metadata."""
     content = await file.read(gateway.settings.max_file_bytes + 1)
     prepared = await _prepared(gateway, content)
@@ -49,22 +50,22 @@ async def upload(
         created_at=datetime.now(UTC),
     )
     await gateway.catalog.add(kept)
-    response.headers["Location"] = f"/v1/files/{kept.file_id}"
-    return file_json(kept)
+    headers = {"Location": f"/v1/files/{kept.file_id}"}
+    return JSONResponse(file_json(kept), status_code=201, headers=headers)
 
 
-@router.get("/{file_id}")
+@router.get("/{file_id}", responses=answered(ProductPhoto, 401, 404))
 async def read_file(
     file_id: str, gateway: Served, caller: Calling, _query: Annotated[NoQuery, Query()]
-) -> dict[str, Any]:
+) -> Response:
     """Read what is known of a product photo."""
     file = await _found(gateway, file_id)
     if file.owner != caller.owner:
         raise not_found("file", file_id[:80])
-    return file_json(file)
+    return JSONResponse(file_json(file))
 
 
-@router.get("/{file_id}/content", response_class=Response)
+@router.get("/{file_id}/content", response_class=Response, responses=content_answers())
 async def read_file_content(
     request: Request,
     file_id: str,
@@ -90,7 +91,7 @@ async def read_file_content(
 async def _prepared(gateway: Gateway, content: bytes) -> PreparedPicture:
     limit = gateway.settings.max_file_bytes
     try:
-        async with gateway.hard_work:
+        async with gateway.decoding:
             return await asyncio.to_thread(gateway.pictures.prepare, content, max_bytes=limit)
     except PictureUnusable as unusable:
         raise _refused(unusable, limit) from unusable

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from darkroom.domain.errors import DarkroomError
+from gateway.answers import Readiness
 from gateway.deps import Check, Served
 
 CHECK_WITHIN_SECONDS = 2.0
@@ -20,7 +21,7 @@ async def live() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz")
+@router.get("/readyz", responses={200: {"model": Readiness}, 503: {"model": Readiness}})
 async def ready(gateway: Served, verbose: Annotated[str | None, Query()] = None) -> JSONResponse:
     """Say whether everything a request may need answers; `?verbose` names each."""
     names = list(gateway.checks)

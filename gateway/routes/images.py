@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from gateway.deps import Calling, Served
 from gateway.errors import not_found
-from gateway.routes.contents import content_response
+from gateway.routes.contents import content_answers, content_response
 from gateway.schemas import ImageQuery
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -16,7 +16,7 @@ THUMBNAIL_TYPE = "image/webp"
 router = APIRouter(prefix="/v1/images", tags=["images"])
 
 
-@router.get("/{sha256}", response_class=Response)
+@router.get("/{sha256}", response_class=Response, responses=content_answers())
 async def read_image(
     request: Request,
     sha256: str,

@@ -1,13 +1,16 @@
 """`/v1/jobs`: submit, read, list, follow and cancel."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
 
 from darkroom.domain.checkpoint import JobRecord
 from darkroom.domain.lifecycle import JobState
 from darkroom.domain.ports import JobFilter
+from gateway import answers
+from gateway.answers import answered
 from gateway.conditional import is_known
 from gateway.cursors import cursor_after, place_of
 from gateway.deps import Calling, Gateway, Served
@@ -16,37 +19,33 @@ from gateway.live.messages import message_json
 from gateway.reading import recorded
 from gateway.schemas import CancelBody, EventsQuery, JobBody, JobListQuery, NoQuery
 from gateway.submitting import submit
-from gateway.wire import images_json, job_json, summary_json
+from gateway.wire import Json, images_json, job_json, summary_json
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], default_response_class=JSONResponse)
 
 Unasked = Annotated[NoQuery, Query()]
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, responses=answered(answers.JobRecord, 401, 413, status=202))
 async def create_job(
-    response: Response,
     gateway: Served,
     caller: Calling,
     body: JobBody,
     _query: Unasked,
     idempotency_key: Annotated[str | None, Header()] = None,
-) -> dict[str, Any]:
+) -> Response:
     """Start an image job; with an Idempotency-Key, at most once."""
     taken = await submit(gateway, caller.owner, body, idempotency_key=idempotency_key)
-    response.headers["Location"] = f"/v1/jobs/{taken.record.start.job_id}"
+    headers = {"Location": f"/v1/jobs/{taken.record.start.job_id}"}
     if taken.is_replay:
-        response.headers["Idempotency-Replayed"] = "true"
-    return job_json(taken.record)
+        headers["Idempotency-Replayed"] = "true"
+    return JSONResponse(job_json(taken.record), status_code=202, headers=headers)
 
 
-@router.get("")
+@router.get("", responses=answered(answers.JobsPage, 401))
 async def list_jobs(
-    response: Response,
-    gateway: Served,
-    caller: Calling,
-    query: Annotated[JobListQuery, Query()],
-) -> dict[str, Any]:
+    gateway: Served, caller: Calling, query: Annotated[JobListQuery, Query()]
+) -> Response:
     """List the caller's jobs, newest first."""
     label, _, value = (query.label or "").partition(":")
     wanted = JobFilter(
@@ -60,72 +59,62 @@ async def list_jobs(
     found = await gateway.store.jobs(wanted, limit=query.limit + 1)
     page = found[: query.limit]
     following = cursor_after(page[-1]) if len(found) > len(page) else None
-    if following:
-        asked = query.model_dump(mode="json", exclude_unset=True) | {"cursor": following}
-        response.headers["Link"] = f'</v1/jobs?{urlencode(asked)}>; rel="next"'
-    return {"jobs": [summary_json(recorded(row)) for row in page], "nextCursor": following}
+    asked = query.model_dump(mode="json", exclude_unset=True) | {"cursor": following}
+    return JSONResponse(
+        {"jobs": [summary_json(recorded(row)) for row in page], "nextCursor": following},
+        headers=_link("/v1/jobs", asked) if following else None,
+    )
 
 
-@router.get("/{job_id}")
+@router.get("/{job_id}", responses=answered(answers.JobRecord, 401, 404))
 async def read_job(
-    request: Request,
-    response: Response,
-    job_id: str,
-    gateway: Served,
-    caller: Calling,
-    _query: Unasked,
-) -> Any:
+    request: Request, job_id: str, gateway: Served, caller: Calling, _query: Unasked
+) -> Response:
     """Read one job; its ETag is the number of its last event."""
     record = await gateway.reader.record(job_id, caller.owner)
     etag = f'"{record.snapshot.seq}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     if is_known(etag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
-    response.headers.update(headers)
-    return await _whole(gateway, record)
+    return JSONResponse(await _whole(gateway, record), headers=headers)
 
 
-@router.get("/{job_id}/events")
+@router.get("/{job_id}/events", responses=answered(answers.EventsPage, 401, 404))
 async def read_events(
-    response: Response,
-    job_id: str,
-    gateway: Served,
-    caller: Calling,
-    query: Annotated[EventsQuery, Query()],
-) -> dict[str, Any]:
+    job_id: str, gateway: Served, caller: Calling, query: Annotated[EventsQuery, Query()]
+) -> Response:
     """Read the job's log after a number: the messages that sockets get, in order."""
     record = await gateway.reader.record(job_id, caller.owner)
     known = record.start.job_id
     events = await gateway.outbox.events_after(known, query.after, limit=query.limit)
     last = events[-1].seq if events else query.after
     has_more = last < record.snapshot.seq and len(events) == query.limit
-    if has_more:
-        asked = urlencode({"after": last, "limit": query.limit})
-        response.headers["Link"] = f'</v1/jobs/{known}/events?{asked}>; rel="next"'
-    return {
-        "events": [message_json(known, event) for event in events],
-        "lastSeq": last,
-        "hasMore": has_more,
-    }
+    following = {"after": last, "limit": query.limit}
+    return JSONResponse(
+        {
+            "events": [message_json(known, event) for event in events],
+            "lastSeq": last,
+            "hasMore": has_more,
+        },
+        headers=_link(f"/v1/jobs/{known}/events", following) if has_more else None,
+    )
 
 
-@router.get("/{job_id}/images")
-async def read_images(
-    job_id: str, gateway: Served, caller: Calling, _query: Unasked
-) -> dict[str, Any]:
+@router.get("/{job_id}/images", responses=answered(answers.PicturesPage, 401, 404))
+async def read_images(job_id: str, gateway: Served, caller: Calling, _query: Unasked) -> Response:
     """List the pictures a job has so far, in the order of its items."""
     record = await gateway.reader.record(job_id, caller.owner)
-    return {"images": images_json(record.items)}
+    return JSONResponse({"images": images_json(record.items)})
 
 
-@router.post("/{job_id}/cancel")
+@router.post("/{job_id}/cancel", responses=answered(answers.JobRecord, 401, 404, 409))
 async def cancel_job(
     job_id: str,
     gateway: Served,
     caller: Calling,
     _query: Unasked,
     body: CancelBody | None = None,  # noqa: ARG001 -- its one mode is checked, and is the default
-) -> dict[str, Any]:
+) -> Response:
     """Ask a job to stop now. Its status changes when its workflow has heard it."""
     record = await gateway.reader.record(job_id, caller.owner)
     is_over = record.snapshot.state.is_terminal
@@ -137,8 +126,12 @@ async def cancel_job(
             f"job {job_id} is {record.snapshot.state}; there is nothing left to stop",
             remedy="read it with GET; its pictures stay",
         )
-    return await _whole(gateway, record)
+    return JSONResponse(await _whole(gateway, record))
 
 
-async def _whole(gateway: Gateway, record: JobRecord) -> dict[str, Any]:
+async def _whole(gateway: Gateway, record: JobRecord) -> Json:
     return job_json(record, closing=await gateway.reader.closing(record))
+
+
+def _link(path: str, asked: Json) -> dict[str, str]:
+    return {"Link": f'<{path}?{urlencode(asked)}>; rel="next"'}

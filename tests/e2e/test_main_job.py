@@ -179,7 +179,7 @@ async def test_a_failed_picture_is_told_and_the_rest_is_delivered(running: Runni
     assert_bill_matches(await running.ledger.of_job(job_id), await running.bought())
 
 
-async def test_flaky_providers_do_not_keep_a_job_from_its_pictures(running: Running) -> None:
+async def test_flaky_providers_never_keep_a_job_from_its_pictures(running: Running) -> None:
     """Resets, 429s, blanks, expired results and forged callbacks: full, billed once each."""
     often = {"probability": 0.2}
     await running.emulated.befall(

@@ -25,14 +25,14 @@ from temporalio.testing import WorkflowEnvironment
 from darkroom.differentiation import MaximinDifferentiator
 from darkroom.domain.items import Item
 from darkroom.domain.job import JobId, JobStart, OwnerId
-from darkroom.domain.ports import PictureCheck
+from darkroom.domain.ports import Differentiator, PictureCheck
 from darkroom.files.opening import open_files
 from darkroom.runtime.temporal import connect
 from darkroom.settings import Settings
 from deploy.embedded.temporal_server import temporal_binary, tuning_arguments
 from gateway.auth import Caller
 from gateway.commands import JobCommands
-from gateway.deps import Gateway
+from gateway.deps import CHOOSING_PATIENCE_SECONDS, Gateway
 from gateway.face import face
 from gateway.live.server import MESSAGE_BYTES, NAMESPACE
 from gateway.reading import JobReader
@@ -253,6 +253,8 @@ class House:
     temporal: Client
     directory: Path
     exits: AsyncExitStack
+    differentiator: Differentiator = field(default_factory=MaximinDifferentiator)
+    choosing_patience_seconds: float = CHOOSING_PATIENCE_SECONDS
 
     async def gateway(
         self,
@@ -306,7 +308,8 @@ class House:
             catalog=stores.files,
             files=open_files(f"file://{self.directory / 'files'}"),
             pictures=pictures,
-            differentiator=MaximinDifferentiator(),
+            differentiator=self.differentiator,
+            choosing_patience_seconds=self.choosing_patience_seconds,
             commands=commands,
             reader=JobReader(store=stores.jobs, outbox=stores.outbox, workflows=commands),
             checks={"database": check_database, "temporal": commands.check},

@@ -143,5 +143,3 @@ async def start_job(
 def renamed(start: JobStart) -> JobStart:
     """Give a job an id that no other test uses."""
     return replace(start, job_id=JobId(f"job_{uuid.uuid4().hex}"))
-
-

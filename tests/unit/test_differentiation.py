@@ -226,7 +226,7 @@ def some_history(dimensions: Sequence[Dimension], count: int) -> tuple[Combinati
     )
 
 
-def test_new_groups_stay_away_from_the_groups_an_owner_has() -> None:
+def test_further_groups_stay_away_from_the_groups_an_owner_has() -> None:
     """Twelve of a hundred counties and fifty earlier groups: three of four dimensions differ."""
     dimensions = some_dimensions(100, 12, 4, 20)
     request = DifferenceRequest(

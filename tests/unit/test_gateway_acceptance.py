@@ -13,8 +13,8 @@ from darkroom.domain.retries import RetryStrategy
 from darkroom.settings import Settings
 from gateway.acceptance import Accepted, accept
 from gateway.errors import Problem
+from gateway.request_wire import request_json
 from gateway.schemas import JobBody
-from gateway.wire import request_json
 from tests.support.gateways import a_body
 
 

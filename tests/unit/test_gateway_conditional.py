@@ -39,7 +39,7 @@ def test_single_range_is_cut_out(asked: str, start: int, end: int) -> None:
 @pytest.mark.parametrize(
     "asked", [None, "", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,4-5", "lines=1-2", "bytes=a-b"]
 )
-def test_header_we_do_not_serve_gets_the_whole(asked: str | None) -> None:
+def test_unserved_header_gets_the_whole(asked: str | None) -> None:
     """A range that makes no sense, or several, is answered with everything."""
     assert part_of(10, asked=asked, etag=ETAG, if_range=None) is None
 

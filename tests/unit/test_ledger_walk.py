@@ -276,13 +276,13 @@ async def test_a_late_callback_makes_an_unknown_purchase_known_again() -> None:
     ("error", "state", "opens_take"),
     [
         (ProviderUnavailable("refused", provider="nanobanana"), LedgerState.INTENT, False),
-        (ContentRefused("policy", provider="nanobanana"), LedgerState.REFUSED, False),
+        (ContentRefused("policy", provider="nanobanana"), LedgerState.REFUSED, True),
     ],
 )
 async def test_what_was_not_accepted_costs_nothing(
     error: ProviderError, state: LedgerState, *, opens_take: bool
 ) -> None:
-    """A call that certainly was not accepted may be sent again under the same take."""
+    """What was not accepted may be sent again; what was refused needs a take of its own."""
     room = Room(FakeImageProvider(submits=[error]))
     await room.prepare()
 

@@ -4,20 +4,25 @@ import struct
 import zlib
 from collections.abc import Callable
 from io import BytesIO
+from typing import Any, cast
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import ExifTags, Image, ImageCms, ImageFont, ImageOps, PngImagePlugin
 
 from darkroom.domain.errors import PictureFault, PictureUnusable
 from darkroom.pictures import PillowPictureCheck, contact_sheet, thumbnail, without_metadata
+from darkroom.pictures.contact_sheet import fit_lines
 
 FORMATS = ("png", "jpeg", "webp", "avif")
 SECRET = b"51.4778N 0.0015W"
 CAP = 1_000_000
+
+# Made once: a profile tells when it was made. Its maker's types are unknown to Pillow's stubs.
+PROFILE = ImageCms.ImageCmsProfile(cast("Any", ImageCms).createProfile("sRGB")).tobytes()
 
 
 def a_picture(width: int = 96, height: int = 64) -> Image.Image:
@@ -27,7 +32,7 @@ def a_picture(width: int = 96, height: int = 64) -> Image.Image:
     return Image.fromarray(pixels.astype(np.uint8))
 
 
-def encoded(picture_format: str, image: Image.Image | None = None, **options: object) -> bytes:
+def encoded(picture_format: str, image: Image.Image | None = None, **options: Any) -> bytes:
     written = BytesIO()
     (image or a_picture()).save(written, picture_format, **options)
     return written.getvalue()
@@ -42,17 +47,13 @@ def private(picture_format: str, *, orientation: int = 1) -> bytes:
     text = PngImagePlugin.PngInfo()
     text.add_text("Comment", SECRET.decode())
     text.add_itxt("Place", SECRET.decode())
-    told: dict[str, dict[str, object]] = {
+    told: dict[str, dict[str, Any]] = {
         "png": {"pnginfo": text},
         "jpeg": {"comment": SECRET, "xmp": b"<x>" + SECRET, "quality": 90},
         "webp": {"xmp": b"<x>" + SECRET, "lossless": True},
         "avif": {"xmp": b"<x>" + SECRET, "quality": 90},
     }
-    return encoded(picture_format, exif=exif, icc_profile=a_profile(), **told[picture_format])
-
-
-def a_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return encoded(picture_format, exif=exif, icc_profile=PROFILE, **told[picture_format])
 
 
 def opened(content: bytes) -> Image.Image:
@@ -153,6 +154,7 @@ def test_a_cut_picture_is_noticed_wherever_it_was_cut(picture_format: str, missi
     assert fault_of(content[:-missing]) is PictureFault.TRUNCATED
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # how Pillow says it skips broken EXIF
 @pytest.mark.parametrize("picture_format", FORMATS)
 @settings(deadline=None, max_examples=60)
 @given(place=st.integers(0, 10_000), byte=st.integers(0, 255))
@@ -182,7 +184,7 @@ def test_nothing_private_is_kept(picture_format: str) -> None:
     assert SECRET not in cleaned
     assert not opened(cleaned).getexif()
     assert not opened(cleaned).info.keys() & {"exif", "xmp", "comment", "Comment", "Place"}
-    assert opened(cleaned).info["icc_profile"] == a_profile()
+    assert opened(cleaned).info["icc_profile"] == PROFILE
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -198,7 +200,7 @@ def test_cleaning_leaves_every_pixel(picture_format: str) -> None:
 @pytest.mark.parametrize("picture_format", FORMATS)
 def test_a_clean_picture_keeps_every_byte(picture_format: str) -> None:
     """So the hash of a picture without metadata is the hash the provider's file has."""
-    content = encoded(picture_format, icc_profile=a_profile())
+    content = encoded(picture_format, icc_profile=PROFILE)
 
     assert without_metadata(content) == content
 
@@ -242,16 +244,26 @@ def test_a_thumbnail_fits_its_square(size: tuple[int, int], expected: tuple[int,
     assert small.size == expected
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "I;16"])
+PICTURES_BY_MODE = {
+    "1": a_picture().convert("1"),
+    "L": a_picture().convert("L"),
+    "P": a_picture().convert("P"),
+    "I;16": Image.new("I;16", (96, 64), 40_000),
+    "LA": Image.new("LA", (96, 64), (90, 128)),
+    "RGBA": Image.new("RGBA", (96, 64), (200, 40, 40, 128)),
+    "P with one clear colour": Image.new("RGBA", (96, 64)).convert("P"),
+}
+
+
+@pytest.mark.parametrize("mode", PICTURES_BY_MODE)
 def test_a_thumbnail_is_made_of_any_mode(mode: str) -> None:
     """Grey, palette, transparent or deep: the thumbnail is colour, with alpha where there was."""
-    image = Image.new("RGBA", (400, 400), (200, 40, 40, 128))
-    content = encoded("png", image.convert(mode) if mode != "I;16" else Image.new(mode, (400, 400)))
+    content = encoded("png", PICTURES_BY_MODE[mode])
 
-    small = opened(thumbnail(content, edge_pixels=100))
+    small = opened(thumbnail(content, edge_pixels=48))
 
-    assert small.size == (100, 100)
-    assert small.mode == ("RGBA" if mode in {"LA", "PA", "RGBA"} else "RGB")
+    assert small.size == (48, 32)
+    assert small.mode == ("RGB" if mode in {"1", "L", "P", "I;16"} else "RGBA")
 
 
 def test_a_print_picture_loses_the_profile_that_no_longer_fits() -> None:
@@ -268,7 +280,7 @@ def test_a_contact_sheet_shows_every_picture_in_its_place() -> None:
 
     sheet = opened(contact_sheet(pictures, columns=3, edge_pixels=64))
 
-    centres = [(8 + 2 + 32 + 66 * column, row) for row in (45, 180) for column in range(3)]
+    centres = [(8 + 2 + 32 + 66 * column, row) for row in (45, 145) for column in range(3)]
     assert sheet.format == "JPEG"
     assert_near(sheet, colours, centres)
 
@@ -276,8 +288,9 @@ def test_a_contact_sheet_shows_every_picture_in_its_place() -> None:
 def assert_near(
     sheet: Image.Image, colours: list[tuple[int, int, int]], places: list[tuple[int, int]]
 ) -> None:
-    for colour, place in zip(colours, places, strict=False):
-        assert np.abs(np.subtract(sheet.getpixel(place), colour)).max() < 12, place
+    pixels = pixels_of(sheet)
+    for colour, (x, y) in zip(colours, places, strict=False):
+        assert np.abs(pixels[y, x] - colour).max() < 12, (x, y)
 
 
 @pytest.mark.parametrize(
@@ -293,3 +306,17 @@ def test_a_contact_sheet_of_nothing_is_refused(
     """No pictures, or one that is not a picture."""
     with pytest.raises(error):
         make()
+
+
+@settings(deadline=None)
+@given(text=st.text(st.sampled_from("iW ·,…"), max_size=80), width=st.integers(20, 200))
+def test_a_caption_stays_under_its_picture(text: str, width: int) -> None:
+    """At most two lines, none wider than the picture, and nothing lost that has room."""
+    font = ImageFont.load_default(12)
+
+    lines = fit_lines(text, font=font, width=width)
+
+    assert len(lines) <= 2
+    assert all(font.getlength(line) <= width for line in lines)
+    if font.getlength(text) <= width:
+        assert " ".join(lines) == " ".join(text.split())

@@ -1,7 +1,9 @@
 """The studio reads prompts as a painter would, repeats itself exactly, and keeps the product."""
 
 import io
+from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,16 +34,9 @@ def studio() -> Studio:
     return Studio()
 
 
-def an_order(prompt: str = PLAIN, **changes: object) -> PictureOrder:
-    values: dict[str, object] = {
-        "prompt": prompt,
-        "seed": "7",
-        "width": 96,
-        "height": 96,
-        "format": "png",
-        **changes,
-    }
-    return PictureOrder(**values)  # pyright: ignore[reportArgumentType]  (changes name its fields)
+def an_order(prompt: str = PLAIN, **changes: Any) -> PictureOrder:
+    order = PictureOrder(prompt=prompt, seed="7", width=96, height=96, format="png")
+    return replace(order, **changes)
 
 
 def pixels_of(encoded: bytes) -> npt.NDArray[np.float32]:

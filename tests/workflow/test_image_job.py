@@ -1,16 +1,25 @@
 """The story of one job, seen through its log."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from darkroom.domain.errors import ContentRefused, KeyRefused, ProviderUnavailable
+from darkroom.domain.checkpoint import RecordBatch, Recorded
+from darkroom.domain.errors import (
+    ContentRefused,
+    KeyRefused,
+    ProviderUnavailable,
+    StoreUnavailable,
+)
 from darkroom.domain.events import EventKind
+from darkroom.domain.job import OnImageFailure
 from darkroom.domain.lifecycle import JobState, Outcome, WaitingOn
 from tests.support.builders import a_request, a_start
 from tests.support.fake_providers import FakeImageProvider, FakePromptEnhancer
+from tests.support.fakes import MemoryOutbox, MemoryState
 from tests.support.workers import Fakes, renamed, start_job, started_worker
 
 
@@ -153,3 +162,57 @@ async def test_a_prompt_that_fails_for_good_costs_only_its_own_picture(client: C
     assert result
     assert result.outcome is Outcome.PARTIAL
     assert len(fakes.provider.orders) == 1
+
+
+class AwayAtFirst(MemoryOutbox):
+    """An outbox that cannot be reached for its first few questions."""
+
+    def __init__(self, state: MemoryState, *, questions: int) -> None:
+        super().__init__(state)
+        self.left = questions
+
+    async def append(self, batch: RecordBatch) -> Recorded:
+        if self.left:
+            self.left -= 1
+            raise StoreUnavailable("the database did not answer")
+        return await super().append(batch)
+
+
+async def test_a_log_that_cannot_be_written_at_first_is_written_whole_later(
+    client: Client,
+) -> None:
+    """The quick attempt hands over to the patient one; the story does not wait for it."""
+    fakes = Fakes()
+    fakes.outbox = AwayAtFirst(fakes.state, questions=6)
+    start = renamed(a_start())
+    async with started_worker(client, fakes):
+        result = await (await start_job(client, fakes, start)).result()
+
+    events = await fakes.events(start.job_id)
+    assert result
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert events[-1].kind is EventKind.JOB_COMPLETED
+
+
+async def test_a_failed_job_that_is_started_again_takes_its_failed_pictures_up(
+    client: Client,
+) -> None:
+    """A new run claims the job, keeps the numbering, and buys only what is missing."""
+    refused = ContentRefused("the policy refuses this prompt", provider="nanobanana")
+    fakes = Fakes(provider=FakeImageProvider(submits=["task-a", refused]))
+    strict = a_request(on_image_failure=OnImageFailure.FAIL)
+    start = renamed(a_start(request=strict))
+    async with started_worker(client, fakes):
+        with pytest.raises(WorkflowFailureError):
+            await (await start_job(client, fakes, start)).result()
+        again = await start_job(client, fakes, replace(start, expected_run=1))
+        result = await again.result()
+
+    assert result
+    assert result.outcome is Outcome.FULL
+    assert len(fakes.provider.orders) == 3
+    events = await fakes.events(start.job_id)
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert EventKind.JOB_RETRIED in {event.kind for event in events}
+    percents = [event.progress.percent for event in events]
+    assert percents == sorted(percents)

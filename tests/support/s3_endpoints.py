@@ -10,7 +10,7 @@ from pathlib import Path
 from obstore.store import S3Store
 
 from darkroom.files.opening import open_files
-from darkroom.files.store import ObjectFileStore
+from darkroom.files.store import ObstoreFileStore
 from tests.support.subprocesses import ended, free_port, wait_for_answer
 
 KEY_ID = "darkroom-tests"
@@ -25,7 +25,7 @@ class S3Endpoint:
 
     address: str
 
-    def open(self, *, bucket: str = BUCKET, secret: str = SECRET) -> ObjectFileStore:
+    def open(self, *, bucket: str = BUCKET, secret: str = SECRET) -> ObstoreFileStore:
         """Open the store under PREFIX in a bucket."""
         return open_files(
             f"s3://{bucket}/{PREFIX}?endpoint={self.address}&region=us-east-1",
