@@ -8,7 +8,14 @@ import structlog
 
 from darkroom.domain.checkpoint import JobRecord
 from darkroom.domain.errors import DifferenceInfeasible, StoreUnavailable
-from darkroom.domain.job import JobId, JobRequest, JobStart, OwnerId, difference_request
+from darkroom.domain.job import (
+    Combination,
+    JobId,
+    JobRequest,
+    JobStart,
+    OwnerId,
+    difference_request,
+)
 from gateway.acceptance import accept
 from gateway.commands import AlreadyStarted
 from gateway.deps import Gateway
@@ -59,7 +66,7 @@ async def submit(
         if earlier is not None:
             return earlier
     await _check_files(gateway, owner, accepted.request)
-    await _check_difference(gateway, accepted.request, job_id)
+    await _check_difference(gateway, start)
     try:
         await gateway.commands.start_job(start, digest=request_digest(accepted.request))
     except AlreadyStarted:
@@ -132,17 +139,17 @@ async def _check_files(gateway: Gateway, owner: OwnerId, request: JobRequest) ->
         raise invalid(missing)
 
 
-async def _check_difference(gateway: Gateway, request: JobRequest, job_id: JobId) -> None:
+async def _check_difference(gateway: Gateway, start: JobStart) -> None:
     """Ask what the analyze stage will ask, so that it need not be refused later.
 
     A question that takes too long is not worth a caller's wait: the stage will ask it again.
     """
-    if request.combinations:
+    if start.request.combinations:
         return
-    asking = asyncio.create_task(_choose(gateway, request, job_id))
+    asking = asyncio.create_task(_choose(gateway, start))
     done, _ = await asyncio.wait({asking}, timeout=gateway.choosing_patience_seconds)
     if not done:
-        log.info("difference_unchecked", job_id=job_id)
+        log.info("difference_unchecked", job_id=start.job_id)
         asking.add_done_callback(_forget)
         return
     try:
@@ -151,10 +158,24 @@ async def _check_difference(gateway: Gateway, request: JobRequest, job_id: JobId
         raise _infeasible(infeasible) from infeasible
 
 
-async def _choose(gateway: Gateway, request: JobRequest, job_id: JobId) -> None:
+async def _choose(gateway: Gateway, start: JobStart) -> None:
+    history = await _history(gateway, start)
     async with gateway.choosing:
-        asked = difference_request(request, job_id=job_id)
+        asked = difference_request(start.request, job_id=start.job_id, history=history)
         await asyncio.to_thread(gateway.differentiator.choose, asked)
+
+
+async def _history(gateway: Gateway, start: JobStart) -> tuple[Combination, ...]:
+    """Read what the owner's jobs chose before; without the store, the stage alone will know."""
+    if not start.request.avoid_history:
+        return ()
+    names = tuple(dimension.name for dimension in start.request.dimensions)
+    try:
+        return await gateway.store.combinations_of(
+            start.owner, dimensions=names, but_not=start.job_id
+        )
+    except StoreUnavailable:
+        return ()
 
 
 def _forget(asked: asyncio.Task[None]) -> None:
@@ -165,7 +186,10 @@ def _forget(asked: asyncio.Task[None]) -> None:
 
 def _infeasible(infeasible: DifferenceInfeasible) -> Problem:
     largest = infeasible.largest_feasible
-    remedy = f"ask for at most {largest}, lower minDifference, relax constraints or add options"
+    remedy = (
+        f"ask for at most {largest}, lower minDifference, relax constraints, add options, or set "
+        "avoidHistory to false"
+    )
     return Problem(
         DIFFERENCE_INFEASIBLE,
         str(infeasible),

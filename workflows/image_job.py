@@ -137,7 +137,12 @@ class ImageJobWorkflow:
 
     async def _choose(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         request = difference_request(self._start.request, job_id=self._start.job_id)
-        order = AnalyzeOrder(job_id=self._start.job_id, request=request)
+        order = AnalyzeOrder(
+            job_id=self._start.job_id,
+            owner=self._start.owner,
+            request=request,
+            avoids_history=self._start.request.avoid_history,
+        )
         try:
             analyzed = await workflow.execute_activity_method(
                 AnalyzeActivities.analyze, order, summary="choose combinations", **ANALYZE

@@ -19,10 +19,12 @@ from darkroom.domain.ledger import Cost
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalyzeOrder:
-    """Choose a job's combinations."""
+    """Choose a job's combinations; with `avoids_history`, far from the owner's earlier ones."""
 
     job_id: JobId
+    owner: OwnerId
     request: DifferenceRequest
+    avoids_history: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,14 @@ class JobStart:
     plans: JobPlans
 
 
+def in_order(combination: Combination, dimensions: tuple[str, ...]) -> Combination | None:
+    """Write a combination in the order of these dimensions; None if it has others."""
+    options = dict(combination)
+    if options.keys() != set(dimensions):
+        return None
+    return tuple((name, options[name]) for name in dimensions)
+
+
 def difference_request(
     request: JobRequest, *, job_id: JobId, history: tuple[Combination, ...] = ()
 ) -> DifferenceRequest:

@@ -20,6 +20,7 @@ from darkroom.domain.checkpoint import (
 from darkroom.domain.events import JobEvent
 from darkroom.domain.items import StoredPicture, VerifiedPicture
 from darkroom.domain.job import (
+    Combination,
     DifferenceRequest,
     DifferenceResult,
     FileId,
@@ -70,6 +71,15 @@ class JobStore(Protocol):
 
     async def jobs(self, wanted: JobFilter, *, limit: int) -> tuple[JobRecord, ...]:
         """List jobs without items, newest first by (submitted_at, id)."""
+        ...
+
+    async def combinations_of(
+        self, owner: OwnerId, *, dimensions: tuple[str, ...], but_not: JobId
+    ) -> tuple[Combination, ...]:
+        """Read what the owner's latest hundred other jobs chose, without repeats.
+
+        Only combinations of exactly these dimensions, in any order; written in this order.
+        """
         ...
 
     async def owned_picture(self, owner: OwnerId, sha256: str) -> StoredPicture | None:

@@ -1,5 +1,6 @@
 """Who writes a job, and what the database remembers of it."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from darkroom.domain.checkpoint import (
     JobSnapshot,
 )
 from darkroom.domain.items import Item, StoredPicture
-from darkroom.domain.job import JobId, OwnerId
+from darkroom.domain.job import Combination, JobId, OwnerId, in_order
 from darkroom.domain.lifecycle import JobState, advance
 from darkroom.domain.ports import JobFilter
 from darkroom.store.engine import insert_into
@@ -23,6 +24,7 @@ from darkroom.store.listing import label_values, listing
 from darkroom.store.rows import ITEMS, JOBS, LABELS
 from darkroom.store.threads import ThreadedEngine
 
+HISTORY_JOBS = 100
 RETRIED_STATES = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 JOB_OF_ID = select(JOBS).where(JOBS.c.id == bindparam("job_id"))
@@ -31,6 +33,18 @@ TAKE_OVER = update(JOBS).where(JOBS.c.id == bindparam("job_id"))
 UNLABEL = delete(LABELS).where(LABELS.c.job_id == bindparam("of_job"))
 ITEMS_OF_JOB = (
     select(ITEMS.c.item).where(ITEMS.c.job_id == bindparam("job_id")).order_by(ITEMS.c.key)
+)
+LATEST_JOBS = (
+    select(JOBS.c.id)
+    .where(JOBS.c.owner == bindparam("owner"), JOBS.c.id != bindparam("but_not"))
+    .order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc())
+    .limit(HISTORY_JOBS)
+    .subquery()
+)
+LATEST_ITEMS = (
+    select(ITEMS.c.item)
+    .join(LATEST_JOBS, LATEST_JOBS.c.id == ITEMS.c.job_id)
+    .order_by(ITEMS.c.job_id.desc(), ITEMS.c.key)
 )
 OWNED_PICTURE = (
     select(ITEMS.c.item)
@@ -68,6 +82,17 @@ class SqlJobStore:
         page = listing(wanted).limit(limit)
         rows = await self._engine.read(lambda connection: connection.execute(page).all())
         return tuple(_record(row) for row in rows)
+
+    async def combinations_of(
+        self, owner: OwnerId, *, dimensions: tuple[str, ...], but_not: JobId
+    ) -> tuple[Combination, ...]:
+        """Read what the owner's latest hundred other jobs chose, without repeats."""
+        asked = {"owner": owner, "but_not": but_not}
+        items: Sequence[Item] = await self._engine.read(
+            lambda connection: connection.scalars(LATEST_ITEMS, asked).all()
+        )
+        written = (in_order(item.combination, dimensions) for item in items)
+        return tuple(dict.fromkeys(one for one in written if one))
 
     async def owned_picture(self, owner: OwnerId, sha256: str) -> StoredPicture | None:
         """Find a stored picture of this owner by its own or its thumbnail's hash."""

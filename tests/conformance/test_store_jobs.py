@@ -344,3 +344,24 @@ async def test_a_picture_is_not_found_for_others_nor_by_another_hash(stores: Sto
 
     assert await stores.jobs.owned_picture(BOB, a_picture().sha256) is None
     assert await stores.jobs.owned_picture(ADA, a_picture("c").sha256) is None
+
+
+async def test_an_owners_earlier_combinations_are_read_without_repeats(stores: Stores) -> None:
+    """Of all jobs but the asking one, in the asked order; other dimensions and owners are left."""
+    noon = (("timeOfDay", "noon"), ("weather", "sunny"))
+    night = (("weather", "sunny"), ("timeOfDay", "night"))
+    other = (("angle", "aerial"),)
+    for number, (owner, combination) in enumerate(
+        [(ADA, noon), (ADA, noon), (ADA, night), (ADA, other), (BOB, noon)], start=1
+    ):
+        start = a_start(job_id=a_job_id(number), owner=owner)
+        await stores.jobs.claim(a_claim(start))
+        item = an_item(combination=combination)
+        await stores.outbox.append(a_batch(items=(item,), job_id=start.job_id))
+
+    asked = ("timeOfDay", "weather")
+    read = await stores.jobs.combinations_of(ADA, dimensions=asked, but_not=a_job_id(9))
+    without = await stores.jobs.combinations_of(ADA, dimensions=asked, but_not=a_job_id(3))
+
+    assert set(read) == {noon, (("timeOfDay", "night"), ("weather", "sunny"))}
+    assert without == (noon,)

@@ -18,7 +18,7 @@ from darkroom.domain.checkpoint import (
 from darkroom.domain.errors import FenceLost, IllegalTransition, StoreUnavailable
 from darkroom.domain.events import JobEvent
 from darkroom.domain.items import Item, StoredPicture
-from darkroom.domain.job import FileId, JobId, JobStart, OwnerId
+from darkroom.domain.job import Combination, FileId, JobId, JobStart, OwnerId, in_order
 from darkroom.domain.ledger import (
     ADOPTABLE,
     MOVES,
@@ -35,6 +35,7 @@ from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt
 from darkroom.store.batches import check_numbers
 from darkroom.store.listeners import Listeners
 
+HISTORY_JOBS = 100
 Log: TypeAlias = list[JobEvent]
 
 
@@ -118,6 +119,21 @@ class MemoryJobStore:
         matching = [job for job in self._state.jobs.values() if _matches(job, wanted)]
         newest = sorted(matching, key=lambda job: _place(job.start), reverse=True)
         return tuple(replace(job.record(), items=()) for job in newest[:limit])
+
+    async def combinations_of(
+        self, owner: OwnerId, *, dimensions: tuple[str, ...], but_not: JobId
+    ) -> tuple[Combination, ...]:
+        """Read what the owner's latest hundred other jobs chose, without repeats."""
+        self._state.reach()
+        owned = [job for job in self._state.jobs.values() if job.start.owner == owner]
+        others = sorted(
+            (job for job in owned if job.start.job_id != but_not),
+            key=lambda job: (job.start.submitted_at, job.start.job_id),
+            reverse=True,
+        )[:HISTORY_JOBS]
+        items = [item for job in others for item in job.planned()]
+        written = (in_order(item.combination, dimensions) for item in items)
+        return tuple(dict.fromkeys(one for one in written if one))
 
     async def owned_picture(self, owner: OwnerId, sha256: str) -> StoredPicture | None:
         """Find a stored picture of this owner by its own or its thumbnail's hash."""

@@ -110,7 +110,9 @@ async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]
         activities=[
             ClaimActivities(MemoryJobStore(fakes.state)).claim,
             RecordActivities(fakes.outbox or MemoryOutbox(fakes.state)).record,
-            AnalyzeActivities(fakes.differentiator).analyze,
+            AnalyzeActivities(
+                differentiator=fakes.differentiator, jobs=MemoryJobStore(fakes.state)
+            ).analyze,
             enhance.enhance,
             generate.generate,
             FinishActivities(ledger=ledger, cache=cache, files=fakes.files).finish,

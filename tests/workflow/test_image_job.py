@@ -15,7 +15,7 @@ from darkroom.domain.errors import (
     StoreUnavailable,
 )
 from darkroom.domain.events import EventKind
-from darkroom.domain.job import OnImageFailure
+from darkroom.domain.job import Combination, OnImageFailure
 from darkroom.domain.lifecycle import JobState, Outcome, WaitingOn
 from tests.support.builders import a_request, a_start
 from tests.support.fake_providers import FakeImageProvider, FakePromptEnhancer
@@ -216,3 +216,22 @@ async def test_a_failed_job_that_is_started_again_takes_its_failed_pictures_up(
     assert EventKind.JOB_RETRIED in {event.kind for event in events}
     percents = [event.progress.percent for event in events]
     assert percents == sorted(percents)
+
+
+async def test_a_second_job_stays_away_from_what_the_first_one_chose(client: Client) -> None:
+    """Four combinations exist; two jobs of two share none, and a third finds nothing left."""
+    fakes = Fakes()
+    chosen: list[set[Combination]] = []
+    async with started_worker(client, fakes):
+        for _ in range(2):
+            start = renamed(a_start())
+            await (await start_job(client, fakes, start)).result()
+            record = await fakes.record(start.job_id)
+            chosen.append({item.combination for item in record.items})
+        third = await start_job(client, fakes, renamed(a_start()))
+        with pytest.raises(WorkflowFailureError) as failed:
+            await third.result()
+
+    assert len(chosen[0] | chosen[1]) == 4
+    assert isinstance(failed.value.cause, ApplicationError)
+    assert failed.value.cause.type == "difference_infeasible"
