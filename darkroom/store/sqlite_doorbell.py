@@ -12,7 +12,7 @@ from darkroom.store.engine import PATIENCE
 from darkroom.store.listeners import ANYTHING, Listeners
 from darkroom.store.sqlite_files import connect, identity
 
-ASK_AGAIN_SECONDS = 0.005
+ASK_AGAIN_SECONDS = 0.002
 TRY_AGAIN_SECONDS = 0.25  # when the file cannot be asked
 
 
