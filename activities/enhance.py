@@ -93,7 +93,7 @@ class EnhanceActivities:
             try:
                 prompt = await self._enhancer.enhance(ask)
             except ProviderError as error:
-                self._note_failure(item, failure_of(error), tally)
+                await self._note_failure(item, error, shared=(order, ask, tally))
                 return
             kept = KeptPrompt(key=ask.key, job_id=order.job_id, prompt=prompt)
             await until_answered(lambda: self._cache.keep(kept))
@@ -101,7 +101,14 @@ class EnhanceActivities:
             tally.cost_micros += prompt.cost_micros
             await self._tell(order, tally)
 
-    def _note_failure(self, item: Item, failure: Failure, tally: _Tally) -> None:
+    async def _note_failure(
+        self, item: Item, error: ProviderError, *, shared: tuple[EnhanceOrder, PromptAsk, _Tally]
+    ) -> None:
+        order, ask, tally = shared
+        if cost := error.cost_micros:
+            tally.cost_micros += cost
+            await until_answered(lambda: self._cache.book(ask.key, order.job_id, cost))
+        failure = failure_of(error)
         if failure.disposition is Disposition.FATAL:
             tally.failures[item.key] = failure
         else:

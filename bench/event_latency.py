@@ -36,6 +36,7 @@ WARM_UP_JOBS = 3
 PICTURES = 4
 CHAT_SECONDS = 0.05
 PICTURE_SECONDS = 0.2
+JOB_WITHIN_SECONDS = 60
 NAMESPACE = "/jobs"
 SERVER_EVENTS = ("job_update", "job_progress", "job_completed", "job_error")
 STAGE_CHANGES = frozenset({EventKind.STAGE_STARTED, EventKind.STAGE_FINISHED})
@@ -68,12 +69,14 @@ class Ear:
 
         Raises:
             RuntimeError: the gateway refused, or the job was over before we listened.
+            TimeoutError: it did not complete in time.
         """
         over = self.over.setdefault(job_id, asyncio.Event())
         answer = await self.client.call("subscribe", {"jobId": job_id}, namespace=NAMESPACE)
         if not answer["ok"] or answer["snapshot"]["status"] == "completed":
             raise RuntimeError(f"{job_id} cannot be listened to: {answer}")
-        await over.wait()
+        async with asyncio.timeout(JOB_WITHIN_SECONDS):
+            await over.wait()
 
     def _hear(self, message: dict[str, Any]) -> None:
         self.heard[message["jobId"], message["seq"]] = time.time()

@@ -120,11 +120,15 @@ def _compared(rounds: list[dict[str, Pace]]) -> Iterator[Figure]:
         yield Figure(name=f"throughput: {name}", figure=pace.jobs_per_second, unit="jobs/s")
     for name, pace in totals.items():
         yield Figure(name=f"throughput: {name}, CPU", figure=pace.cpu_ms_per_job, unit="ms/job")
-    ours = totals[OURS]
-    for name, seconds in ours.cpu_seconds.items():
+    for name in (OURS, TUNED):
+        yield from _by_process(name, totals[name])
+
+
+def _by_process(name: str, pace: Pace) -> Iterator[Figure]:
+    for process, seconds in pace.cpu_seconds.items():
         yield Figure(
-            name=f"throughput: {OURS}, CPU of {name}",
-            figure=seconds * MILLISECONDS / ours.jobs,
+            name=f"throughput: {name}, CPU of {process}",
+            figure=seconds * MILLISECONDS / pace.jobs,
             unit="ms/job",
         )
 

@@ -110,6 +110,7 @@ class ProviderError(DarkroomError):
         super().__init__(message)
         self.provider = provider
         self.retry_after = retry_after
+        self.cost_micros = 0  # what an answer cost that cannot be used, where that is known
 
 
 class ProviderUnavailable(ProviderError):

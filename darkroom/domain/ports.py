@@ -174,6 +174,10 @@ class PromptCache(Protocol):
         """Keep an answer and book its cost to the job; the first text under a key stays."""
         ...
 
+    async def book(self, key: str, job_id: JobId, cost_micros: int) -> None:
+        """Book an answer that was paid for and cannot be used."""
+        ...
+
     async def spent_micros(self, job_id: JobId) -> int:
         """Add up what the job's answers cost."""
         ...

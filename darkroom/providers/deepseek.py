@@ -77,11 +77,13 @@ class DeepSeekEnhancer:
         if not answer.is_success:
             raise _refused(answer)
         reply = read_as(ChatReply, answer)
-        return EnhancedPrompt(
-            text=_enhanced_text(reply.choices[0], ask),
-            model=self.model,
-            cost_micros=self._cost_micros(reply.usage),
-        )
+        cost_micros = self._cost_micros(reply.usage)
+        try:
+            text = _enhanced_text(reply.choices[0], ask)
+        except ProviderError as unusable:
+            unusable.cost_micros = cost_micros  # it was answered, so it is paid for
+            raise
+        return EnhancedPrompt(text=text, model=self.model, cost_micros=cost_micros)
 
     def _request(self, ask: PromptAsk) -> Outgoing:
         body: dict[str, Any] = {

@@ -48,6 +48,11 @@ class SqlPromptCache:
         """Keep an answer and book its cost to the job; the first text under a key stays."""
         await self._engine.write(partial(self._keep_and_book, kept=prompt))
 
+    async def book(self, key: str, job_id: JobId, cost_micros: int) -> None:
+        """Book an answer that was paid for and cannot be used."""
+        booked = {"job_id": job_id, "key": key, "cost_micros": cost_micros, "answers": 1}
+        await self._engine.write(lambda connection: connection.execute(self._book, booked))
+
     async def spent_micros(self, job_id: JobId) -> int:
         """Add up what the job's answers cost."""
         return int(await self._engine.read(lambda c: c.scalar(SPENT, {"job_id": job_id})) or 0)

@@ -103,9 +103,14 @@ def write_pictures(
 def _checked(answer: httpx.Response) -> dict[str, Any]:
     if answer.is_success:
         return answer.json()
-    problem = answer.json()
-    named = [problem.get("detail") or problem.get("title"), problem.get("remedy")]
-    raise DemoFailed(f"{problem.get('code')}: " + "; ".join(word for word in named if word))
+    problem: dict[str, Any] = answer.json()
+    faults: list[dict[str, Any]] = problem.get("errors") or [problem]
+    told = [
+        f"\n  {fault.get('field') or ''}: {fault.get('message') or problem.get('detail')}; "
+        f"{fault.get('remedy') or ''}"
+        for fault in faults
+    ]
+    raise DemoFailed(f"{problem.get('code')}" + "".join(told))
 
 
 def _job(record: dict[str, Any]) -> Job:

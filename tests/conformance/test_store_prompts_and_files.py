@@ -89,3 +89,12 @@ async def test_adding_a_file_again_changes_nothing(stores: Stores) -> None:
     await stores.files.add(replace(file, owner=BOB))
 
     assert await stores.files.find([file.file_id]) == (file,)
+
+
+async def test_an_unusable_answer_is_booked_without_being_kept(stores: Stores) -> None:
+    """It was paid for, so it counts; but the next question is asked again."""
+    await stores.prompts.book("k" * 64, JOB, 7)
+    await stores.prompts.book("k" * 64, JOB, 5)
+
+    assert await stores.prompts.spent_micros(JOB) == 12
+    assert await stores.prompts.kept(["k" * 64]) == {}

@@ -193,12 +193,15 @@ async def test_flaky_providers_never_keep_a_job_from_its_pictures(running: Runni
     )
     job_id = await running.submit(count=8)
     record = await running.closed(job_id, within_seconds=110)
+    calls = await running.emulated.ledger()
 
     assert (record["status"], record["outcome"]) == ("completed", "full")
     bought = await running.bought()
     assert len(bought) == 8
     assert_bill_matches(await running.ledger.of_job(job_id), bought)
     assert_gapless(await running.events(job_id))
+    paid = sum(entry.amount_micros for entry in calls if entry.billed)
+    assert record["cost"]["spent"]["amountMicros"] == paid
 
 
 async def test_events_read_over_http_are_the_log(running: Running) -> None:

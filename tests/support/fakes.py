@@ -276,6 +276,12 @@ class MemoryPromptCache:
         self._state.prompts.setdefault(prompt.key, prompt.prompt)
         self._state.spent[prompt.job_id] += prompt.prompt.cost_micros
 
+    async def book(self, key: str, job_id: JobId, cost_micros: int) -> None:
+        """Book an answer that was paid for and cannot be used."""
+        del key
+        self._state.reach()
+        self._state.spent[job_id] += cost_micros
+
     async def spent_micros(self, job_id: JobId) -> int:
         """Add up what the job's answers cost."""
         self._state.reach()
