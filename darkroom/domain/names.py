@@ -25,8 +25,32 @@ SEARCH_ATTRIBUTES: dict[str, Literal["Keyword", "KeywordList"]] = {
 }
 
 REQUEST_DIGEST_MEMO = "requestDigest"
+
+# Workflows beside the jobs: one pool, one gate for each model of a provider.
+SLOT_POOL_ID = "slot-pool"
+GATE_PREFIX = "gate"
+
+# What an operator may type to a job, as an update and (the first three) as a signal.
+PAUSE, RESUME, CANCEL = "pause", "resume", "cancel"
+SET_PRIORITY = "set_priority"
+DECIDE = "decide"  # about a purchase of unknown outcome
+DESCRIBE = "describe"  # a job's query
+
+# What workflows and activities tell a job.
 PROMPTS_ENHANCED_SIGNAL = "prompts_enhanced"
+SLOT_GRANTED_SIGNAL = "slot_granted"
+GATE_OPENED_SIGNAL = "gate_opened"  # try again, the provider may answer now
+CALLED_BACK_SIGNAL = "called_back"  # a purchase of unknown outcome was made after all
+
+# What jobs tell the pool and the gates.
+REQUEST_SLOT_SIGNAL, RELEASE_SLOT_SIGNAL = "request_slot", "release_slot"
+PARK_SIGNAL = "park"
 CALL_HEADER = "X-Darkroom-Call"
+
+
+def gate_id(provider: str, model: str) -> str:
+    """Name the workflow that guards one model of a provider."""
+    return f"{GATE_PREFIX}-{provider}-{model}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

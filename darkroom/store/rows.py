@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
 from darkroom.domain.checkpoint import JobSnapshot
+from darkroom.domain.dead_letters import DeadLetter
 from darkroom.domain.errors import Failure
 from darkroom.domain.events import JobEvent
 from darkroom.domain.items import Item, StoredPicture
@@ -30,6 +31,7 @@ class Jobs(SQLModel, table=True):
         Index("ix_jobs_owner_state", "owner", "state", "submitted_at", "id"),
         Index("ix_jobs_owner_kind", "owner", "kind", "submitted_at", "id"),
         Index("ix_jobs_owner_priority", "owner", "priority", "submitted_at", "id"),
+        Index("ix_jobs_state", "state", "submitted_at", "id"),  # of all owners, for reconcile
     )
 
     id: str = Field(primary_key=True)
@@ -101,7 +103,15 @@ class Outbox(SQLModel, table=True):
 
 
 class Ledger(SQLModel, table=True):
-    """One purchase. No foreign key: what was paid is remembered longer than the job."""
+    """One purchase. No foreign key: what was paid is remembered longer than the job.
+
+    The indexes count a provider's calls within a minute or an hour, and find what is unsettled.
+    """
+
+    __table_args__ = (
+        Index("ix_ledger_provider_called", "provider", "called_at"),
+        Index("ix_ledger_state_called", "state", "called_at"),
+    )
 
     job_id: str = Field(primary_key=True)
     item: str = Field(primary_key=True)
@@ -153,6 +163,73 @@ class Files(SQLModel, table=True):
     created_at: datetime
 
 
+class Queues(SQLModel, table=True):
+    """How a pool admits jobs; an operator's change outlives restarts."""
+
+    name: str = Field(primary_key=True)
+    concurrency: int
+    owner_limit: int | None = None
+    is_paused: bool = False
+    is_draining: bool = False
+    changed_at: datetime
+    changed_by: str
+
+
+class Gates(SQLModel, table=True):
+    """Whether a provider's model may be called; read in the transaction before each call."""
+
+    provider: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    state: str
+    failures: int = 0  # in a row
+    trips: int = 0  # openings in a row; each one cools down for longer
+    opened_at: datetime | None = None
+    until: datetime | None = None  # of an open gate; none: until an operator closes it
+    canary: str | None = None  # the one call that may try a gate that is half open
+    lease_until: datetime | None = None  # after which the canary counts as lost
+    by: str = ""  # the operator who moved it last by hand
+    failure: Failure | None = Field(default=None, sa_type=JsonOf(Failure))
+
+
+class DeadLetters(SQLModel, table=True):
+    """One failed run that somebody must look at. The indexes answer triage and escalation."""
+
+    __table_args__ = (
+        Index("ix_deadletters_state", "state", "parked_at", "job_id"),
+        Index("ix_deadletters_state_code", "state", "code", "parked_at", "job_id"),
+    )
+
+    job_id: str = Field(primary_key=True)
+    run: int = Field(primary_key=True)
+    owner: str
+    kind: str
+    code: str
+    stage: str
+    provider: str | None = None
+    state: str
+    parked_at: datetime
+    level: int = 0  # escalations so far
+    escalated_at: datetime | None = None
+    closed_at: datetime | None = None
+    closed_by: str = ""
+    note: str = ""
+    letter: DeadLetter = Field(sa_type=JsonOf(DeadLetter))
+
+
+class Audit(SQLModel, table=True):
+    """One deed of an operator or a schedule; only ever added to."""
+
+    __table_args__ = (Index("ix_audit_target", "target", "id"),)
+
+    id: int | None = Field(default=None, primary_key=True)
+    at: datetime
+    actor: str
+    action: str
+    target: str
+    reason: str = ""
+    detail: str = ""
+
+
 JOBS = SQLModel.metadata.tables["jobs"]
 LABELS = SQLModel.metadata.tables["labels"]
 ITEMS = SQLModel.metadata.tables["items"]
@@ -161,3 +238,7 @@ LEDGER = SQLModel.metadata.tables["ledger"]
 PROMPTS = SQLModel.metadata.tables["prompts"]
 BOOKINGS = SQLModel.metadata.tables["bookings"]
 FILES = SQLModel.metadata.tables["files"]
+QUEUES = SQLModel.metadata.tables["queues"]
+GATES = SQLModel.metadata.tables["gates"]
+DEAD_LETTERS = SQLModel.metadata.tables["deadletters"]
+AUDIT = SQLModel.metadata.tables["audit"]
