@@ -29,7 +29,7 @@ class AnalyzeActivities:
                 chosen = await asyncio.to_thread(self._differentiator.choose, request)
             except DifferenceInfeasible as error:
                 return Analyzed(failure=failure_of(error))
-            return Analyzed(combinations=chosen.combinations)
+            return Analyzed(combinations=chosen.combinations, certificate=chosen.certificate)
 
     async def _history(self, order: AnalyzeOrder) -> tuple[Combination, ...]:
         if not order.avoids_history:

@@ -1,4 +1,4 @@
-"""Make a downloaded picture ours: verified, without metadata, under its own hash."""
+"""Make a bought picture ours: verified, without metadata, under its own hash."""
 
 import asyncio
 

@@ -3,13 +3,14 @@
 Before the POST everything waits for the store. From the POST on, each state goes to the
 heartbeat details first and then to the ledger, with endless retry: whoever comes next
 finds it in one of the two. A cancel lets a POST that is under way finish, so that no
-purchase is left without a name.
+purchase is left without a name, and no picture that came with the reply is dropped.
 """
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 import structlog
@@ -18,6 +19,7 @@ from temporalio import activity
 from activities.adoption import CallbackWatch
 from activities.heartbeats import Pulse
 from activities.keeping import PictureKeeper
+from activities.last_words import read_failure, read_picture, write_failure, write_picture
 from activities.patience import until_answered
 from darkroom.domain.attempts import GenerateOrder, PictureAttempt, PictureDone, PictureFailed
 from darkroom.domain.errors import (
@@ -26,6 +28,7 @@ from darkroom.domain.errors import (
     Disposition,
     Failure,
     FenceLost,
+    FileMissing,
     PictureUnusable,
     PromptMissing,
     ProviderError,
@@ -39,6 +42,8 @@ from darkroom.domain.errors import (
     failure_of,
 )
 from darkroom.domain.ledger import (
+    ADOPTABLE,
+    MOVES,
     NO_CHANGES,
     AwaitAdoption,
     CallKey,
@@ -58,9 +63,11 @@ from darkroom.domain.ledger import (
 from darkroom.domain.ports import (
     CallLedger,
     ImageProvider,
+    PictureMade,
     PictureOrder,
     PromptCache,
     Ready,
+    TaskAccepted,
 )
 
 # Between the compare-and-set to `calling` and the first byte of the POST; a process that
@@ -155,6 +162,12 @@ class LedgerWalk:
         match (self._pulse.details, row.state):
             case (("accepted", task_id), LedgerState.CALLING):
                 return await self._move(row, LedgerState.ACCEPTED, LedgerChanges(task_id=task_id))
+            case (("made", told), LedgerState.CALLING):
+                made = LedgerChanges(picture=read_picture(told))
+                return await self._move(row, LedgerState.STORED, made)
+            case (("spent", told), LedgerState.CALLING):
+                spent = LedgerChanges(failure=read_failure(told))
+                return await self._move(row, LedgerState.SETTLED, spent)
             case (("ready", task_id, url), LedgerState.CALLING):
                 known = LedgerChanges(task_id=task_id)
                 row = await self._move(row, LedgerState.ACCEPTED, known)
@@ -170,12 +183,16 @@ class LedgerWalk:
         if prompt is None:
             missing = PromptMissing(f"item {self._key}: its prompt is gone; retry the job")
             return PictureFailed(failure=failure_of(missing))
-        order = PictureOrder(
+        plain = PictureOrder(
             call=self._key,
             prompt=prompt.text,
             image=self._order.image,
             product=self._order.product,
         )
+        try:
+            order = await until_answered(lambda: self._provider.prepare(plain))
+        except (ProviderError, FileMissing) as error:
+            return PictureFailed(failure=failure_of(error))
         return await self._finish_even_if_cancelled(self._buy(row, order))
 
     async def _buy(self, row: LedgerRow, order: PictureOrder) -> LedgerRow | PictureFailed:
@@ -186,11 +203,17 @@ class LedgerWalk:
         if self._is_leaving or datetime.now(UTC) - called_at > SEND_WINDOW:
             return await self._withdraw(row, called_at)
         try:
-            task_id = await self._provider.submit(order)
+            bought = await self._provider.submit(order)
         except ProviderError as error:
-            return await self._not_accepted(row, error, called_at)
-        self._pulse.report("accepted", task_id)
-        return await self._accept(row, task_id)
+            return await self._not_bought(row, error, called_at)
+        match bought:
+            case TaskAccepted(task_id=task_id):
+                self._pulse.report("accepted", task_id)
+                return await self._accept(row, task_id)
+            case PictureMade(content=content):
+                return await self._keep(row, content)
+            case _:
+                assert_never(bought)
 
     async def _accept(self, row: LedgerRow, task_id: str) -> LedgerRow:
         """Book the task's name, even when a later attempt has taken over meanwhile."""
@@ -200,22 +223,72 @@ class LedgerWalk:
             await until_answered(lambda: self._bench.ledger.adopt(self._key, task_id))
             raise
 
+    async def _keep(self, row: LedgerRow, content: bytes) -> LedgerRow:
+        """Make a picture ours that came with the reply: nobody can be asked for it again."""
+        try:
+            picture = await self._bench.keeper.keep(content)
+        except PictureUnusable as error:
+            unusable = ResultUnusable(f"picture {self._key}: {error}", provider=row.provider)
+            return await self._spend(row, failure_of(unusable))
+        self._pulse.report("made", write_picture(picture))
+        return await self._tell(row, LedgerState.STORED, LedgerChanges(picture=picture))
+
+    async def _spend(self, row: LedgerRow, failure: Failure) -> LedgerRow:
+        """Book a call that was paid for and gave nothing we can use."""
+        self._pulse.report("spent", write_failure(failure))
+        return await self._tell(row, LedgerState.SETTLED, LedgerChanges(failure=failure))
+
+    async def _tell(self, row: LedgerRow, to: LedgerState, changes: LedgerChanges) -> LedgerRow:
+        """Book what became of our own call, even when a later attempt has taken over."""
+        try:
+            return await self._move(row, to, changes)
+        except FenceLost:
+            await self._tell_successor(row, to, changes)
+            raise
+
+    async def _tell_successor(
+        self, sent: LedgerRow, to: LedgerState, changes: LedgerChanges
+    ) -> None:
+        """Move the row under the later attempt's fence, which finds it moved.
+
+        Only the sender can know how its call ended, and the later attempt only waits for that;
+        so it is told as a callback would tell it.
+        """
+        while True:
+            (current,) = await until_answered(lambda: self._bench.ledger.rows([self._key]))
+            is_open = current.state in ADOPTABLE and to in MOVES[current.state]
+            if not is_open or current.called_at != sent.called_at:
+                return
+            try:
+                await until_answered(partial(self._bench.ledger.move, current, to, changes))
+            except FenceLost:
+                continue  # it moved in between: look again
+            return
+
     async def _withdraw(self, row: LedgerRow, called_at: datetime) -> LedgerRow:
         await until_answered(lambda: self._bench.ledger.withdraw(self._key, called_at))
         return await self._reread(row)
 
-    async def _not_accepted(
+    async def _not_bought(
         self, row: LedgerRow, error: ProviderError, called_at: datetime
     ) -> LedgerRow | PictureFailed:
         failure = failure_of(error)
-        if failure.billing is not Billing.NONE:
-            log.warning("reply_lost", job_id=self._key.job, call=str(self._key), error=str(error))
-            return row  # still `calling`: only a callback can tell
+        if error.cost_micros or failure.billing is Billing.BILLED:
+            return await self._spend(row, replace(failure, billing=Billing.BILLED))
+        if failure.billing is Billing.UNKNOWN:
+            return await self._lose(row, failure)
         if failure.disposition is Disposition.FATAL:
-            await self._move(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
+            await self._tell(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
             return PictureFailed(failure=failure, opens_take=True)
         await self._withdraw(row, called_at)
         return PictureFailed(failure=failure)
+
+    async def _lose(self, row: LedgerRow, failure: Failure) -> LedgerRow:
+        """Wait for a callback where one can come; without, nobody will ever know more."""
+        log.warning("reply_lost", job_id=self._key.job, call=str(self._key), error=failure.message)
+        if self._provider.calls_back:
+            return row  # still `calling`
+        return await self._tell(row, LedgerState.UNKNOWN, LedgerChanges(failure=failure))
 
     async def _finish_even_if_cancelled(
         self, step: Awaitable[LedgerRow | PictureFailed]
@@ -239,7 +312,7 @@ class LedgerWalk:
                 if row.state is not LedgerState.CALLING:
                     return row
         lost = ReplyLost(
-            f"picture {self._key}: the reply was lost and nobody called back in time; "
+            f"picture {self._key}: the reply was lost and nobody told in time what became of it; "
             "it may have been charged",
             provider=row.provider,
         )
@@ -317,14 +390,8 @@ class LedgerWalk:
     def _over(self, state: LedgerState, failure: Failure | None) -> PictureFailed:
         """Answer again what an earlier attempt had found out."""
         known = failure or failure_of(DarkroomError(f"take {self._key} is {state}"))
-        fatal = Failure(
-            code=known.code,
-            message=known.message,
-            disposition=Disposition.FATAL,
-            billing=known.billing,
-            provider=known.provider,
-        )
         if state is LedgerState.UNKNOWN:
+            fatal = replace(known, disposition=Disposition.FATAL, retry_after=None)
             return PictureFailed(failure=fatal)
         return PictureFailed(failure=known, opens_take=True)
 

@@ -4,13 +4,15 @@ import argparse
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from bench import event_latency, throughput
+from bench import event_latency, makespan, recovery, throughput
 from bench.figures import Figure, show
 from darkroom.runtime.exits import leave
 
 SCENARIOS: Mapping[str, Callable[[], AsyncGenerator[Figure]]] = {
     "throughput": throughput.measure,
     "event_latency": event_latency.measure,
+    "makespan": makespan.measure,
+    "recovery": recovery.measure,
 }
 ALL = "all"
 

@@ -40,7 +40,7 @@ def read_options(arguments: Sequence[str] | None = None) -> EmulatorOptions:
     """Read the options; each field of EmulatorOptions has a flag of the same name."""
     parser = argparse.ArgumentParser(
         prog="python -m emulators",
-        description="Stand-ins for DeepSeek and nanobananaapi.ai on one address.",
+        description="Stand-ins for DeepSeek, Gemini and nanobananaapi.ai on one address.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     for field in dataclasses.fields(EmulatorOptions):

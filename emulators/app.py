@@ -8,7 +8,9 @@ from fastapi import FastAPI
 
 from emulators.chat.routes import ChatRoutes
 from emulators.control import control_routes
+from emulators.easel import Easel
 from emulators.faults.plan import FaultPlan
+from emulators.gemini.routes import GeminiRoutes
 from emulators.ledger import Ledger
 from emulators.options import EmulatorOptions
 from emulators.pictures.callbacks import CallbackSender
@@ -31,18 +33,20 @@ def build_app(options: EmulatorOptions) -> FastAPI:
     client = httpx.AsyncClient(timeout=PHOTO_TIMEOUT_SECONDS, limits=limits, trust_env=False)
     faults = FaultPlan(options.seed)
     ledger = Ledger()
-    host = PictureHost(options)
+    easel = Easel()
     board = TaskBoard(ledger, PhotoShelf(client), CallbackSender(client).announce)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
         await board.close()
-        host.close()
+        easel.close()
         await client.aclose()
 
     app = FastAPI(title="emulators", lifespan=lifespan, docs_url=None, redoc_url=None)
     ChatRoutes(options, faults, ledger).join(app)
+    GeminiRoutes(options, faults, ledger, easel).join(app)
+    host = PictureHost(options, easel)
     PictureRoutes(options, faults, ledger, board=board, host=host).join(app)
     app.include_router(control_routes(faults, ledger, board))
     return app

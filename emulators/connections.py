@@ -14,6 +14,7 @@ from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 TRANSPORT = "emulators.transport"
+SLOW_PIECES = 20
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: close sends RST
 
 
@@ -63,3 +64,11 @@ async def blanks_before(body: bytes, *, seconds: float) -> AsyncIterator[bytes]:
         yield b"\n"
         await asyncio.sleep(min(left, seconds / 10, 1.0))
     yield body
+
+
+async def trickled(body: bytes, *, seconds: float) -> AsyncIterator[bytes]:
+    """Send a body in small pieces over a while."""
+    piece_bytes = -(-len(body) // SLOW_PIECES)
+    for start in range(0, len(body), piece_bytes):
+        await asyncio.sleep(seconds / SLOW_PIECES)
+        yield body[start : start + piece_bytes]

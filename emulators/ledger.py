@@ -18,7 +18,7 @@ CURRENCY = "USD"
 class Purchase:
     """One accepted call. `call` is the caller's own name for it, from X-Darkroom-Call."""
 
-    endpoint: str  # chat | generate
+    endpoint: str  # chat | generate | gemini
     model: str
     call: str | None
     task_id: str | None

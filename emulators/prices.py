@@ -1,4 +1,4 @@
-"""What a call costs: DeepSeek by the token and the hour, nanobananaapi.ai by the picture.
+"""What a call costs: DeepSeek by the token and the hour, pictures by the picture.
 
 The providers publish these and change them monthly; autumn 2026 figures. The product reads its own
 table from configuration, so a bill can be compared, not assumed.
@@ -47,6 +47,15 @@ PICTURE_CREDITS = {
     "nano-banana-2": {"1K": 4, "2K": 6, "4K": 9},
     "nano-banana-pro": {"1K": 24, "2K": 24, "4K": 43},
 }
+
+# Micro-dollars a picture. Not published for every size; where only a reseller's price is known,
+# it is that one. Gemini sells output tokens, and a picture has a fixed number of them.
+GEMINI_PRICES = {
+    "gemini-nano-banana-2.1": {"1K": 33_600, "2K": 67_000, "4K": 134_000},
+    "gemini-3.1-flash-image": {"512": 45_000, "1K": 67_000, "2K": 101_000, "4K": 151_000},
+    "gemini-3-pro-image": {"1K": 134_000, "2K": 134_000, "4K": 240_000},
+}
+GEMINI_TOKENS = {"512": 747, "1K": 1120, "2K": 1680, "4K": 2520}
 
 
 def chat_price_micros(model: str, usage: Usage, at: datetime) -> int:

@@ -13,7 +13,7 @@ from darkroom.runtime.exits import leave
 from darkroom.runtime.logs import configure_logs
 from darkroom.settings import Settings
 from gateway.app import build_app
-from gateway.auth import development_key
+from gateway.auth import development_keys
 from gateway.live.server import MESSAGE_BYTES
 
 WRONG_START = 2
@@ -35,10 +35,10 @@ def main() -> None:
     settings = Settings()
     settings.secret("signing_secret")
     listener = _listen(settings.ws_host, settings.ws_port)
-    keys, made = development_key(settings)
-    if made:
-        sys.stdout.write(f"development key (this process only): {made}\n")
-        sys.stdout.flush()
+    keys, made = development_keys(settings)
+    for name, key in made.items():
+        sys.stdout.write(f"{name} (this process only): {key}\n")
+    sys.stdout.flush()
     config = uvicorn.Config(
         build_app(settings, keys),
         log_config=None,

@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from darkroom.domain.job import (
     Combination,
-    Constraint,
     Dimension,
     FileId,
     ImageSpec,
@@ -19,9 +18,12 @@ from darkroom.domain.job import (
     PromptSpec,
 )
 from darkroom.domain.retries import IMMEDIATE, LINEAR, RetryPlan, RetryStrategy
+from darkroom.domain.stages import Stage
 from darkroom.settings import Settings
 from gateway.bounds import count_of, faults_in, model_of
+from gateway.constraints import constraint_of
 from gateway.errors import invalid
+from gateway.offers import offers
 from gateway.schemas import JobBody
 
 # A prompt as we ask for it, in tokens; only the estimate depends on it.
@@ -56,10 +58,10 @@ def _request(body: JobBody, settings: Settings) -> JobRequest:
         priority=body.priority,
         product=tuple(FileId(file) for file in body.product),
         dimensions=tuple(
-            Dimension(name=name, options=one.options, weight=one.weight)
+            Dimension(name=name, options=one.options, weight=one.weight, ordinal=one.ordinal)
             for name, one in body.dimensions.items()
         ),
-        constraints=tuple(Constraint(forbid=tuple(one.forbid.items())) for one in body.constraints),
+        constraints=tuple(map(constraint_of, body.constraints)),
         combinations=_in_one_order(body.combinations),
         count=count_of(body),
         metric=body.metric,
@@ -77,32 +79,40 @@ def _request(body: JobBody, settings: Settings) -> JobRequest:
         ),
         on_image_failure=body.on_image_failure,
         labels=dict(body.labels),
+        history_min_difference=body.history_min_difference,
+        exclusions=_ordered_as(tuple(body.dimensions), body.exclude) or None,
     )
 
 
 def _in_one_order(combinations: tuple[Mapping[str, str], ...]) -> tuple[Combination, ...]:
     """Write every combination in the first one's order of dimensions."""
-    return tuple(
-        tuple((name, combination[name]) for name in combinations[0]) for combination in combinations
-    )
+    return _ordered_as(tuple(combinations[0]) if combinations else (), combinations)
+
+
+def _ordered_as(
+    names: tuple[str, ...], combinations: tuple[Mapping[str, str], ...]
+) -> tuple[Combination, ...]:
+    return tuple(tuple((name, combination[name]) for name in names) for combination in combinations)
 
 
 def _plans(body: JobBody, request: JobRequest, settings: Settings) -> JobPlans:
-    plan = _retry_plan(body, settings)
+    kind = request.kind
     seconds = body.timeout_seconds
-    timeout = timedelta(seconds=seconds) if seconds else settings.timeout_of(request.kind)
+    timeout = timedelta(seconds=seconds) if seconds else settings.timeout_of(kind)
     return JobPlans(
         timeout=timeout,
-        enhance=plan,
-        generate=plan,
+        enhance=_retry_plan(body, settings, settings.strategy_of(kind, Stage.ENHANCE)),
+        generate=_retry_plan(body, settings, settings.strategy_of(kind, Stage.GENERATE)),
         concurrency=settings.image_concurrency,
         estimated_micros=estimate_micros(request, settings),
+        on_unknown=body.on_unknown,
     )
 
 
 def estimate_micros(request: JobRequest, settings: Settings) -> int:
     """Estimate what a job costs when nothing fails: the pictures, and a prompt for each."""
-    price = settings.nanobanana_prices_micros[f"{request.image.model}/{request.image.size}"]
+    image = request.image
+    price = offers(settings)[image.provider].prices[image.model, image.size]
     # USD per million tokens is micro-USD per token.
     prompt = PEAK_FACTOR * (
         PROMPT_TOKENS_IN * settings.deepseek_price_miss
@@ -111,14 +121,14 @@ def estimate_micros(request: JobRequest, settings: Settings) -> int:
     return request.picture_count * (price + math.ceil(prompt))
 
 
-def _retry_plan(body: JobBody, settings: Settings) -> RetryPlan:
+def _retry_plan(body: JobBody, settings: Settings, usual: RetryStrategy) -> RetryPlan:
     allowed = settings.max_retry_attempts
-    match body.retry_strategy:
+    match body.retry_strategy or usual:
         case RetryStrategy.LINEAR:
             plan = replace(LINEAR, max_retries=allowed)
         case RetryStrategy.IMMEDIATE:
             plan = replace(IMMEDIATE, max_retries=min(IMMEDIATE.max_retries, allowed))
-        case RetryStrategy.EXPONENTIAL | None:
+        case RetryStrategy.EXPONENTIAL:
             plan = RetryPlan(
                 base_delay=settings.retry_base_delay,
                 factor=settings.retry_backoff_factor,

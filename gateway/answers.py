@@ -5,6 +5,7 @@ wire.py writes these; the classes here only describe. A test holds both against 
 
 from typing import Any, Literal
 
+from darkroom.domain.control import CancelMode
 from darkroom.domain.errors import Billing, Disposition
 from darkroom.domain.job import JobKind, Priority
 from darkroom.domain.lifecycle import JobState, Outcome, WaitingOn
@@ -46,11 +47,14 @@ class Progress(Wire):
 
 
 class Waiting(Wire):
-    """Why a job stands still."""
+    """Why a job stands still; on a slot, with its place in line and when its turn may come."""
 
     on: WaitingOn
     since: str
     why: str
+    position: int | None = None
+    eta_p50_seconds: int | None = None
+    eta_p90_seconds: int | None = None
 
 
 class Failure(Wire):
@@ -147,6 +151,31 @@ class JobRecord(JobSummary):
     """A job with what it delivered."""
 
     result: Result
+
+
+class QuotedPictures(Wire):
+    """Pictures that would be kept, are being made, may have been bought, would not be made."""
+
+    kept: int
+    in_flight: int
+    unknown: int
+    not_made: int
+
+
+class CancelQuote(Wire):
+    """What a cancel would bill and save, if it came right now.
+
+    `wouldBill` is what the whole job will have cost; `abandoned` is the part of it that buys
+    pictures nobody would keep. `unknown` may or may not be charged on top.
+    """
+
+    job_id: str
+    mode: CancelMode
+    would_bill: Money
+    would_save: Money
+    unknown: Money
+    abandoned: Money
+    images: QuotedPictures
 
 
 class JobsPage(Wire):

@@ -14,16 +14,27 @@ from darkroom.files.opening import open_files
 from darkroom.pictures import PillowPictureCheck
 from darkroom.runtime.temporal import connect
 from darkroom.settings import Settings
+from darkroom.store.audit import SqlAuditLog
+from darkroom.store.dead_letters import SqlDeadLetterStore
 from darkroom.store.doorbell import open_doorbell
 from darkroom.store.engine import open_engine
 from darkroom.store.files import SqlFileCatalog
+from darkroom.store.gates import SqlGateBoard
 from darkroom.store.jobs import SqlJobStore
 from darkroom.store.ledger import SqlCallLedger
 from darkroom.store.outbox import SqlOutbox
+from darkroom.store.prompts import SqlPromptCache
 from gateway.auth import Keys
-from gateway.commands import JobCommands
+from gateway.commands import (
+    GateCommands,
+    JobCommands,
+    JobOrders,
+    QueueCommands,
+    ReconcileCommands,
+)
 from gateway.deps import Gateway
 from gateway.face import face
+from gateway.queue_watch import QueueWatch
 from gateway.reading import JobReader
 
 log = structlog.get_logger()
@@ -41,7 +52,8 @@ def build_app(settings: Settings, keys: Keys) -> ASGIApp:
 async def opened(settings: Settings, keys: Keys) -> AsyncGenerator[Gateway]:
     """Open the real adapters, and close them at the end."""
     secret = settings.secret("signing_secret")
-    commands = JobCommands(await _connected(settings))
+    client = await _connected(settings)
+    commands, pool = JobCommands(client), QueueCommands(client)
     engine, doorbell = open_engine(settings.database_url), open_doorbell(settings.database_url)
     store, outbox = SqlJobStore(engine), SqlOutbox(engine)
 
@@ -57,11 +69,20 @@ async def opened(settings: Settings, keys: Keys) -> AsyncGenerator[Gateway]:
             outbox=outbox,
             doorbell=doorbell,
             ledger=SqlCallLedger(engine),
+            prompts=SqlPromptCache(engine),
+            letters=SqlDeadLetterStore(engine),
+            audit=SqlAuditLog(engine),
             catalog=SqlFileCatalog(engine),
             files=open_files(settings.files_url, **settings.files_options),
             pictures=PillowPictureCheck(),
             differentiator=MaximinDifferentiator(),
             commands=commands,
+            orders=JobOrders(client),
+            pool=pool,
+            queue=QueueWatch(pool),
+            gates=GateCommands(client),
+            reconciling=ReconcileCommands(client),
+            board=SqlGateBoard(engine),
             reader=JobReader(store=store, outbox=outbox, workflows=commands),
             checks={"database": check_database, "temporal": commands.check},
         )

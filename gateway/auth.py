@@ -1,7 +1,8 @@
-"""Who is calling: today one development key with one owner."""
+"""Who is calling: today one development key with one owner, and one key of the operator."""
 
 import secrets
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from darkroom.domain.job import OwnerId
@@ -9,13 +10,32 @@ from darkroom.domain.tokens import is_same_token
 from darkroom.settings import Settings
 
 KEY_BYTES = 24
+OPERATOR = OwnerId("operator")  # owns the jobs that the operator's key submits
+
+
+class Role(StrEnum):
+    """What the holder of a key may do."""
+
+    USER = "user"  # submit jobs, and see and steer their own
+    OPERATOR = "operator"  # also see and steer everybody's, and run the house
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Whoever proved to hold a key; sees what this owner owns and nothing else."""
+    """Whoever proved to hold a key."""
 
     owner: OwnerId
+    roles: frozenset[Role] = frozenset({Role.USER})
+
+    @property
+    def may_operate(self) -> bool:
+        """Say whether they may intervene in what is not theirs."""
+        return Role.OPERATOR in self.roles
+
+    @property
+    def sees(self) -> OwnerId | None:
+        """Name the owner whose jobs they may look at and steer; None for everybody's."""
+        return None if self.may_operate else self.owner
 
 
 class Keys(Protocol):
@@ -26,27 +46,42 @@ class Keys(Protocol):
         ...
 
 
-class DevelopmentKey:
-    """The one key of a development gateway."""
+class DevelopmentKeys:
+    """The keys of a development gateway."""
 
-    def __init__(self, *, key: str, owner: OwnerId) -> None:
-        self._key = key
-        self._caller = Caller(owner=owner)
+    def __init__(self, callers: dict[str, Caller]) -> None:
+        self._callers = callers
 
     def caller(self, token: str) -> Caller | None:
-        """Say who holds this token; compares in constant time."""
-        return self._caller if is_same_token(token, self._key) else None
+        """Say who holds this token; compares with every key, in constant time."""
+        matching = [one for key, one in self._callers.items() if is_same_token(token, key)]
+        return matching[0] if matching else None
 
 
-def development_key(settings: Settings) -> tuple[DevelopmentKey, str | None]:
-    """Take the key from the settings, or make one.
+def development_keys(settings: Settings) -> tuple[DevelopmentKeys, dict[str, str]]:
+    """Take the keys from the settings, or make them.
 
     Returns:
-        The key's check, and the key itself when it was made here and somebody must see it.
+        The keys' check, and by their name those that were made here and somebody must see.
+
+    Raises:
+        ValueError: one key would open both doors.
     """
-    owner = OwnerId(settings.darkroom_dev_owner)
-    given = settings.darkroom_dev_key
-    if given is not None:
-        return DevelopmentKey(key=given.get_secret_value(), owner=owner), None
-    made = f"dk_dev_{secrets.token_urlsafe(KEY_BYTES)}"
-    return DevelopmentKey(key=made, owner=owner), made
+    given = {
+        "development key": settings.darkroom_dev_key,
+        "operator key": settings.darkroom_operator_key,
+    }
+    made = {name: f"dk_{_fresh()}" for name, key in given.items() if key is None}
+    known = {name: key.get_secret_value() for name, key in given.items() if key} | made
+    owner = Caller(owner=OwnerId(settings.darkroom_dev_owner))
+    operator = Caller(owner=OPERATOR, roles=frozenset({Role.USER, Role.OPERATOR}))
+    callers = {known["development key"]: owner, known["operator key"]: operator}
+    if len(callers) < len(known):
+        raise ValueError(
+            "DARKROOM_DEV_KEY and DARKROOM_OPERATOR_KEY are the same; set one of them to another"
+        )
+    return DevelopmentKeys(callers), made
+
+
+def _fresh() -> str:
+    return secrets.token_urlsafe(KEY_BYTES)

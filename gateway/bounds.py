@@ -4,21 +4,29 @@ Here stand the rules that depend on settings, prices or other fields. Whatever i
 said at once, not one fault per try.
 """
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from string import Formatter
 
 from darkroom.domain.job import JobKind, Metric
+from darkroom.domain.retries import IMMEDIATE, RetryStrategy
 from darkroom.settings import Settings
+from gateway.constraints import constraint_faults, named_faults
 from gateway.faults import Fault
+from gateway.offers import offers
 from gateway.schemas import JobBody
 
-PROVIDER = "nanobanana"
-FORMATS = ("jpg", "png")
-# Source: providers.md 3.1 and 3.2; the tall and wide ones are of the second model only.
-RATIOS = ("auto", "1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9")
-LONG_RATIOS = ("1:4", "4:1", "1:8", "8:1")
-LARGE_MODEL = "nano-banana-pro"
-MOST_PHOTOS_OF_LARGE_MODEL = 8  # providers.md 3.2
+FORMATS = ("jpg", "png")  # a wish: Gemini's models choose for themselves
+ONCE = IMMEDIATE.max_retries
+# What a choice is asked for; explicit combinations leave no choice.
+DIFFERENCE_FIELDS = (
+    "constraints",
+    "metric",
+    "min_difference",
+    "avoid_history",
+    "history_min_difference",
+    "exclude",
+)
 
 
 def faults_in(body: JobBody, settings: Settings) -> Iterator[Fault]:
@@ -44,7 +52,7 @@ def _source_faults(body: JobBody) -> Iterator[Fault]:
         )
     if not body.combinations:
         return
-    for name in ("constraints", "metric", "min_difference", "avoid_history"):
+    for name in DIFFERENCE_FIELDS:
         if name in body.model_fields_set:
             field = JobBody.model_fields[name].alias or name
             yield Fault(
@@ -63,12 +71,17 @@ def _dimension_faults(body: JobBody) -> Iterator[Fault]:
                 remedy="rename the dimension, or send its options as variants",
             )
         yield from _repeats(f"dimensions.{name}.options", dimension.options)
-    if body.metric is Metric.HAMMING and body.min_difference != int(body.min_difference):
-        yield Fault(
-            field="minDifference",
-            message="counts whole dimensions under the metric hamming",
-            remedy="send a whole number, or the metric weighted_hamming",
-        )
+    differences = (
+        ("minDifference", body.min_difference),
+        ("historyMinDifference", body.history_min_difference or 0.0),
+    )
+    for field, difference in differences:
+        if body.metric is Metric.HAMMING and difference != int(difference):
+            yield Fault(
+                field=field,
+                message="counts whole dimensions under the metric hamming",
+                remedy="send a whole number, or the metric weighted_hamming",
+            )
     yield from _repeats("variants", body.variants)
 
 
@@ -76,19 +89,17 @@ def _constraint_faults(body: JobBody) -> Iterator[Fault]:
     if not body.dimensions:
         return
     for place, constraint in enumerate(body.constraints):
-        for name, option in constraint.forbid.items():
-            field = f"constraints.{place}.forbid.{name}"
-            if name not in body.dimensions:
-                known = ", ".join(body.dimensions)
-                yield Fault(
-                    field=field, message="is not a dimension", remedy=f"name one of: {known}"
-                )
-            elif option not in body.dimensions[name].options:
-                yield Fault(
-                    field=field,
-                    message=f"{option!r} is not an option of {name}",
-                    remedy=f"name one of: {_some(body.dimensions[name].options)}",
-                )
+        yield from constraint_faults(constraint, f"constraints.{place}", body.dimensions)
+    for place, combination in enumerate(body.exclude):
+        field = f"exclude.{place}"
+        named = {name: (option,) for name, option in combination.items()}
+        yield from named_faults(field, named, body.dimensions)
+        if missing := ", ".join(name for name in body.dimensions if name not in combination):
+            yield Fault(
+                field=field,
+                message=f"leaves {missing} open",
+                remedy="name an option of every dimension, or send a constraint with forbid",
+            )
 
 
 def _combination_faults(body: JobBody) -> Iterator[Fault]:
@@ -151,32 +162,35 @@ def _template_faults(body: JobBody) -> Iterator[Fault]:
 
 
 def _image_faults(body: JobBody, settings: Settings) -> Iterator[Fault]:
-    image, model = body.image, model_of(body, settings)
-    prices = [key.rpartition("/") for key in settings.nanobanana_prices_micros]
-    models = sorted({name for name, _, _ in prices})
-    sizes = sorted({size for name, _, size in prices if name == model})
-    ratios = RATIOS if model == LARGE_MODEL else RATIOS + LONG_RATIOS
-    yield from _unknown("image.provider", image.provider, (PROVIDER,))
-    if image.provider == PROVIDER:
-        yield from _unknown("image.model", model, models)
-    if model in models:
-        yield from _unknown("image.size", image.size, sizes)
-        yield from _unknown("image.aspectRatio", image.aspect_ratio, ratios)
+    image, known = body.image, offers(settings)
+    yield from _unknown("image.provider", image.provider, tuple(known))
     yield from _unknown("image.format", image.format, FORMATS)
+    if (offer := known.get(image.provider)) is None:
+        return
+    model = image.model or offer.default_model
+    yield from _unknown("image.model", model, offer.models)
+    if model in offer.models:
+        yield from _unknown("image.size", image.size, offer.sizes(model))
+        yield from _unknown("image.aspectRatio", image.aspect_ratio, offer.ratios(model))
 
 
 def _product_faults(body: JobBody, settings: Settings) -> Iterator[Fault]:
     yield from _repeats("product", body.product)
-    if model_of(body, settings) == LARGE_MODEL and len(body.product) > MOST_PHOTOS_OF_LARGE_MODEL:
+    offer = offers(settings).get(body.image.provider)
+    if offer is None:
+        return
+    model = body.image.model or offer.default_model
+    most = offer.most_photos(model)
+    if len(body.product) > most:
         yield Fault(
             field="product",
-            message=f"has {len(body.product)} photos; {LARGE_MODEL} takes fewer",
-            remedy=f"send at most {MOST_PHOTOS_OF_LARGE_MODEL}",
+            message=f"has {len(body.product)} photos; {model} takes fewer",
+            remedy=f"send at most {most}",
         )
 
 
 def _plan_faults(body: JobBody, settings: Settings) -> Iterator[Fault]:
-    longest = int(settings.timeout_of(JobKind.IMAGE_GENERATION).total_seconds())
+    longest = int(settings.timeout_of(JobKind(body.type)).total_seconds())
     if (body.timeout_seconds or 0) > longest:
         yield Fault(
             field="timeoutSeconds",
@@ -189,11 +203,18 @@ def _plan_faults(body: JobBody, settings: Settings) -> Iterator[Fault]:
             message="is more than the operator allows",
             remedy=f"send at most {settings.max_retry_attempts}",
         )
+    elif body.retry_strategy is RetryStrategy.IMMEDIATE and (body.max_retries or 0) > ONCE:
+        yield Fault(
+            field="maxRetries",
+            message="is more than the one retry that the strategy immediate has",
+            remedy="send at most 1, or the strategy linear or exponential",
+        )
 
 
 def _repeats(field: str, values: tuple[str, ...]) -> Iterator[Fault]:
+    composed = [unicodedata.normalize("NFC", value) for value in values]
     for place, value in enumerate(values):
-        if value in values[:place]:
+        if composed[place] in composed[:place]:
             yield Fault(
                 field=f"{field}.{place}",
                 message=f"{value!r} is already there",
@@ -221,5 +242,5 @@ def count_of(body: JobBody) -> int:
 
 
 def model_of(body: JobBody, settings: Settings) -> str:
-    """Say which model is to draw."""
-    return body.image.model or settings.nanobanana_model
+    """Say which model is to draw, of a body without faults."""
+    return body.image.model or offers(settings)[body.image.provider].default_model

@@ -9,19 +9,30 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from darkroom.domain.ports import (
+    AuditLog,
     CallLedger,
+    DeadLetterStore,
     Differentiator,
     Doorbell,
     FileCatalog,
     FileStore,
+    GateBoard,
     JobStore,
     Outbox,
     PictureCheck,
+    PromptCache,
 )
 from darkroom.settings import Settings
 from gateway.auth import Caller, Keys
-from gateway.commands import JobCommands
-from gateway.errors import UNAUTHENTICATED, Problem
+from gateway.commands import (
+    GateCommands,
+    JobCommands,
+    JobOrders,
+    QueueCommands,
+    ReconcileCommands,
+)
+from gateway.errors import SCOPE_MISSING, UNAUTHENTICATED, Problem
+from gateway.queue_watch import QueueWatch
 from gateway.reading import JobReader
 
 
@@ -65,11 +76,20 @@ class Gateway:
     outbox: Outbox
     doorbell: Doorbell
     ledger: CallLedger
+    prompts: PromptCache
+    letters: DeadLetterStore
+    audit: AuditLog
     catalog: FileCatalog
     files: StreamedFiles
     pictures: PictureCheck
     differentiator: Differentiator
     commands: JobCommands
+    orders: JobOrders
+    pool: QueueCommands
+    queue: QueueWatch
+    gates: GateCommands
+    reconciling: ReconcileCommands
+    board: GateBoard
     reader: JobReader
     checks: Mapping[str, Check]
     decoding: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_DECODING))
@@ -111,5 +131,21 @@ def required_caller(caller: Annotated[Caller | None, Depends(known_caller)]) -> 
     return caller
 
 
+def required_operator(caller: Annotated[Caller, Depends(required_caller)]) -> Caller:
+    """Refuse whoever does not run the house.
+
+    Raises:
+        Problem: unauthenticated or scope_missing.
+    """
+    if not caller.may_operate:
+        raise Problem(
+            SCOPE_MISSING,
+            f"the key of {caller.owner} is not an operator's",
+            remedy="send the operator's key (DARKROOM_OPERATOR_KEY), or ask whoever holds it",
+        )
+    return caller
+
+
 MaybeCalling = Annotated[Caller | None, Depends(known_caller)]
 Calling = Annotated[Caller, Depends(required_caller)]
+Operating = Annotated[Caller, Depends(required_operator)]

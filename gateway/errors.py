@@ -41,11 +41,18 @@ IDEMPOTENCY_MISMATCH = ProblemKind(
 UNAUTHENTICATED = ProblemKind(
     code="unauthenticated", status=401, title="The request has no valid API key"
 )
+SCOPE_MISSING = ProblemKind(code="scope_missing", status=403, title="This key may not do that")
 NOT_FOUND = ProblemKind(code="not_found", status=404, title="There is no such thing here")
 METHOD_NOT_ALLOWED = ProblemKind(
     code="method_not_allowed", status=405, title="This address does not take that method"
 )
 JOB_FINISHED = ProblemKind(code="job_finished", status=409, title="The job is already over")
+WRONG_STATE = ProblemKind(code="wrong_state", status=409, title="Not in the state it is in")
+USE_FORK = ProblemKind(code="use_fork", status=409, title="A completed job is final")
+QUEUE_FULL = ProblemKind(code="queue_full", status=429, title="Too many jobs are waiting")
+QUEUE_DRAINING = ProblemKind(
+    code="queue_draining", status=503, title="No jobs are taken in right now"
+)
 TOO_LARGE = ProblemKind(code="too_large", status=413, title="The body is too large")
 UNSUPPORTED_FILE = ProblemKind(
     code="unsupported_file", status=415, title="The file is not a picture we take"
@@ -112,6 +119,12 @@ def unavailable(what: str) -> Problem:
         "with the same Idempotency-Key would repeat",
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
+
+
+def unheard(what: str, *, remedy: str) -> Problem:
+    """Answer when what was asked for may still come about, because nobody said no."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return Problem(UNAVAILABLE, what, remedy=remedy, headers=headers)
 
 
 def problem_response(problem: Problem) -> Response:

@@ -16,7 +16,8 @@ from gateway.limits import BodyLimit, SlowSocketLimit
 from gateway.live.doors import Doors
 from gateway.live.server import live, socket_server
 from gateway.reference import DescribedApi
-from gateway.routes import callbacks, files, health, images, jobs
+from gateway.routes import callbacks, control, files, health, images, jobs
+from gateway.routes.admin import audit, dead_letters, providers, queue, reconcile
 
 Opening = Callable[[], AbstractAsyncContextManager[Gateway]]
 
@@ -49,6 +50,8 @@ def described_api(server: Any, opening: Opening) -> DescribedApi:
         lifespan=lifespan,
     )
     install_errors(api)
-    for routes in (jobs, images, files, callbacks, health):
+    for routes in (jobs, control, images, files, callbacks, health):
+        api.include_router(routes.router)
+    for routes in (queue, providers, dead_letters, audit, reconcile):
         api.include_router(routes.router)
     return api

@@ -2,7 +2,7 @@
 
 A caller's GET: the store's row; before the first row, or without the store, the workflow.
 A subscriber: the workflow while the job runs, because only it knows what is not stored yet.
-Whoever does not own a job is told that there is none.
+Whoever does not own a job is told that there is none; operators see everybody's.
 """
 
 import re
@@ -46,8 +46,8 @@ class JobReader:
         self._outbox = outbox
         self._workflows = workflows
 
-    async def record(self, job_id: str, owner: OwnerId) -> JobRecord:
-        """Read a job for its owner.
+    async def record(self, job_id: str, owner: OwnerId | None) -> JobRecord:
+        """Read a job for its owner; without one, whoever owns it.
 
         Raises:
             Problem: not_found.
@@ -65,8 +65,10 @@ class JobReader:
             return recorded(row)
         return recorded((await self._without_row(known, owner)).record)
 
-    async def live(self, job_id: str, owner: OwnerId) -> LiveJob:
-        """Read a job for a subscriber, with the events that the store does not have yet.
+    async def live(self, job_id: str, owner: OwnerId | None) -> LiveJob:
+        """Read a job as it is right now, with the events that the store does not have yet.
+
+        For a subscriber, and after an order.
 
         Raises:
             Problem: not_found.
@@ -102,7 +104,7 @@ class JobReader:
             return None
         return last[0].result if last else None
 
-    async def _without_row(self, job_id: JobId, owner: OwnerId) -> LiveJob:
+    async def _without_row(self, job_id: JobId, owner: OwnerId | None) -> LiveJob:
         live = await self._workflows.live(job_id)
         if live is not None:
             return _shown(_owned(live, owner))
@@ -127,8 +129,8 @@ def _checked(job_id: str) -> JobId:
     return JobId(job_id)
 
 
-def _owned(live: LiveJob, owner: OwnerId) -> LiveJob:
-    if live.record.start.owner != owner:
+def _owned(live: LiveJob, owner: OwnerId | None) -> LiveJob:
+    if owner not in {None, live.record.start.owner}:
         raise not_found("job", live.record.start.job_id)
     return live
 

@@ -3,6 +3,7 @@
 from typing import Any, TypeAlias
 
 from darkroom.domain.job import Dimension, JobRequest
+from gateway.constraints import constraint_json
 
 Json: TypeAlias = dict[str, Any]
 
@@ -38,15 +39,26 @@ def request_json(request: JobRequest) -> Json:
 def _difference_json(request: JobRequest) -> Json:
     return {
         "dimensions": {one.name: _dimension_json(one) for one in request.dimensions},
-        "constraints": [{"forbid": dict(one.forbid)} for one in request.constraints],
+        "constraints": [constraint_json(one) for one in request.constraints],
         "metric": request.metric,
         "minDifference": _number(request.min_difference),
         "avoidHistory": request.avoid_history,
+        **_where_said("historyMinDifference", request.history_min_difference),
+        **_where_said("exclude", request.exclusions and list(map(dict, request.exclusions))),
     }
 
 
 def _dimension_json(dimension: Dimension) -> Json:
-    return {"options": list(dimension.options), "weight": _number(dimension.weight)}
+    return {
+        "options": list(dimension.options),
+        "weight": _number(dimension.weight),
+        **_where_said("ordinal", dimension.ordinal),
+    }
+
+
+def _where_said(name: str, value: object) -> Json:
+    """Write a field that has no default to show."""
+    return {} if value is None else {name: value}
 
 
 def _number(value: float) -> float:

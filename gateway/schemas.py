@@ -6,6 +6,7 @@ Sizes without another source are generous limits on what one person would write 
 
 from typing import Annotated, Any, Literal
 
+from fastapi import Query
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -17,19 +18,22 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from darkroom.domain.control import CancelMode, Decision
 from darkroom.domain.job import (
     JobKind,
     Metric,
     OnImageFailure,
+    OnUnknown,
     Priority,
     PromptMode,
+    RetryScope,
 )
 from darkroom.domain.lifecycle import JobState
 from darkroom.domain.retries import RetryStrategy
 
-# Fields of spec.md 1 that this version refuses instead of ignoring.
+# Fields of spec.md 1 that this version refuses instead of ignoring, where nothing takes them.
 NOT_SERVED_YET = frozenset(
-    {"dependsOn", "onDependencyFailure", "runAt", "budget", "callback", "dry_run"}
+    {"dependsOn", "onDependencyFailure", "runAt", "budget", "callback", "labels"}
 )
 
 MOST_DIMENSIONS = 16
@@ -66,6 +70,11 @@ def _identifier(text: str) -> str:
     return text
 
 
+def _listed(options: object) -> object:
+    """Take a single option as a list of one."""
+    return [options] if isinstance(options, str) else options
+
+
 def _served_kind(kind: object) -> object:
     served = JobKind.IMAGE_GENERATION.value
     if kind in [one.value for one in JobKind] and kind != served:
@@ -87,8 +96,25 @@ Phrase = Annotated[
 FileReference = Annotated[str, StringConstraints(min_length=1, max_length=64), Printable]
 LabelKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$")]
 LabelValue = Annotated[str, StringConstraints(min_length=1, max_length=100), Printable]
+Template = Annotated[str, StringConstraints(min_length=1, max_length=4000), Printable]
+ProviderName = Annotated[str, StringConstraints(max_length=40)]
+ModelName = Annotated[str, StringConstraints(max_length=80)]
+ShortWord = Annotated[str, StringConstraints(max_length=10)]
+Reason = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True), Printable]
+ItemKey = Annotated[str, StringConstraints(pattern=r"^[0-9]{4,6}$")]
+Seed = Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)]
+Retries = Annotated[int, Field(strict=True, ge=0)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 FiniteNumber = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+ChosenOptions = Annotated[dict[Identifier, Phrase], Field(min_length=1, max_length=MOST_DIMENSIONS)]
+OneOrMoreOptions = Annotated[
+    tuple[Phrase, ...],
+    BeforeValidator(_listed, json_schema_input_type=str | list[str]),
+    Field(min_length=1, max_length=MOST_OPTIONS),
+]
+ConditionBody = Annotated[
+    dict[Identifier, OneOrMoreOptions], Field(min_length=1, max_length=MOST_DIMENSIONS)
+]
 
 
 class Wire(BaseModel):
@@ -104,30 +130,39 @@ class DimensionBody(Wire):
 
     options: Annotated[tuple[Phrase, ...], Field(min_length=1, max_length=MOST_OPTIONS)]
     weight: Annotated[FiniteNumber, Field(gt=0, le=LARGEST_WEIGHT)] = 1.0
+    ordinal: Annotated[bool, Field(strict=True)] | None = None
 
 
 class ConstraintBody(Wire):
-    """Options that must not all occur in one combination."""
+    """What a combination may not be: `forbid`, or `require`, or `if`/`then`, or `atMost`/`of`."""
 
-    forbid: Annotated[dict[Identifier, Phrase], Field(min_length=1, max_length=MOST_DIMENSIONS)]
+    forbid: ChosenOptions | None = None
+    require: ConditionBody | None = None
+    when: Annotated[ConditionBody | None, Field(alias="if")] = None
+    then: ConditionBody | None = None
+    at_most: Annotated[int, Field(strict=True, ge=0)] | None = None
+    of: (
+        Annotated[tuple[ConditionBody, ...], Field(min_length=1, max_length=MOST_CONSTRAINTS)]
+        | None
+    ) = None
 
 
 class PromptBody(Wire):
     """What every picture is asked for."""
 
-    template: Annotated[str, StringConstraints(min_length=1, max_length=4000), Printable]
+    template: Template
     mode: PromptMode = PromptMode.BALANCED
 
 
 class ImageBody(Wire):
     """Who draws, and on what."""
 
-    provider: Annotated[str, StringConstraints(max_length=40)] = "nanobanana"
-    model: Annotated[str, StringConstraints(max_length=80)] | None = None
-    aspect_ratio: Annotated[str, StringConstraints(max_length=10)] = "1:1"
-    size: Annotated[str, StringConstraints(max_length=10)] = "1K"
-    format: Annotated[str, StringConstraints(max_length=10)] = "png"
-    seed: Annotated[int, Field(strict=True, ge=0, le=LARGEST_SEED)] = 0
+    provider: ProviderName = "nanobanana"
+    model: ModelName | None = None
+    aspect_ratio: ShortWord = "1:1"
+    size: ShortWord = "1K"
+    format: ShortWord = "png"
+    seed: Seed = 0
 
 
 class JobBody(Wire):
@@ -140,17 +175,13 @@ class JobBody(Wire):
         Field(default_factory=dict[str, DimensionBody])
     )
     constraints: Annotated[tuple[ConstraintBody, ...], Field(max_length=MOST_CONSTRAINTS)] = ()
-    combinations: Annotated[
-        tuple[
-            Annotated[dict[Identifier, Phrase], Field(min_length=1, max_length=MOST_DIMENSIONS)],
-            ...,
-        ],
-        Field(max_length=MOST_COMBINATIONS),
-    ] = ()
+    combinations: Annotated[tuple[ChosenOptions, ...], Field(max_length=MOST_COMBINATIONS)] = ()
     count: Count | None = None
     metric: Metric = Metric.HAMMING
     min_difference: Annotated[FiniteNumber, Field(gt=0)] = 1.0
     avoid_history: Annotated[bool, Field(strict=True)] = True
+    history_min_difference: Annotated[FiniteNumber, Field(ge=0)] | None = None
+    exclude: Annotated[tuple[ChosenOptions, ...], Field(max_length=MOST_COMBINATIONS)] = ()
     variants: Annotated[tuple[Phrase, ...], Field(max_length=MOST_VARIANTS)] = ()
     prompt: PromptBody
     image: ImageBody = Field(default_factory=ImageBody)
@@ -159,18 +190,88 @@ class JobBody(Wire):
         default_factory=dict[str, str]
     )
     timeout_seconds: Count | None = None
-    max_retries: Annotated[int, Field(strict=True, ge=0)] | None = None
+    max_retries: Retries | None = None
     retry_strategy: RetryStrategy | None = None
+    on_unknown: OnUnknown = OnUnknown.ASK
+
+
+class PauseBody(Wire):
+    """`POST /v1/jobs/{id}/pause`; the reason stands in the job's log."""
+
+    reason: Reason = ""
+
+
+class ResumeBody(Wire):
+    """`POST /v1/jobs/{id}/resume`: nothing to say."""
 
 
 class CancelBody(Wire):
     """`POST /v1/jobs/{id}/cancel`."""
 
-    mode: Literal["now"] = "now"
+    mode: CancelMode = CancelMode.NOW
+
+
+class CancelQuery(Wire):
+    """`POST /v1/jobs/{id}/cancel`; a dry run answers what a cancel bills and saves."""
+
+    dry_run: Annotated[bool, Field(alias="dry_run")] = False
+
+
+class ChangeBody(Wire):
+    """`PATCH /v1/jobs/{id}`."""
+
+    priority: Priority
+
+
+class DecideBody(Wire):
+    """`POST /v1/jobs/{id}/decide`; without an item, about every purchase of unknown outcome."""
+
+    decision: Decision
+    item: ItemKey | None = None
+
+
+class PromptEdits(Wire):
+    """What to ask for instead."""
+
+    template: Template | None = None
+    mode: PromptMode | None = None
+
+
+class ImageEdits(Wire):
+    """Who is to draw instead, and on what."""
+
+    provider: ProviderName | None = None
+    model: ModelName | None = None
+    aspect_ratio: ShortWord | None = None
+    size: ShortWord | None = None
+    format: ShortWord | None = None
+    seed: Seed | None = None
+
+
+class RetryEdits(Wire):
+    """What a retry changes of the request; a field that is left out stays as it was."""
+
+    prompt: PromptEdits = Field(default_factory=PromptEdits)
+    image: ImageEdits = Field(default_factory=ImageEdits)
+    on_image_failure: OnImageFailure | None = None
+    timeout_seconds: Count | None = None
+    max_retries: Retries | None = None
+    retry_strategy: RetryStrategy | None = None
+    on_unknown: OnUnknown | None = None
+
+
+class RetryBody(Wire):
+    """`POST /v1/jobs/{id}/retry`: the pictures that are not there, or all of them anew."""
+
+    items: RetryScope = RetryScope.FAILED
+    edits: RetryEdits = Field(default_factory=RetryEdits)
 
 
 class NoQuery(Wire):
     """A route without parameters says so, so that a misspelt or future one is not ignored."""
+
+
+Unasked = Annotated[NoQuery, Query()]
 
 
 class JobListQuery(Wire):
@@ -219,6 +320,8 @@ def field_names() -> tuple[str, ...]:
         ConstraintBody,
         PromptBody,
         ImageBody,
+        RetryBody,
+        RetryEdits,
     )
     names: dict[str, Any] = {}
     for model in models:

@@ -19,8 +19,8 @@ from darkroom.domain.job import (
 from gateway.acceptance import accept
 from gateway.commands import AlreadyStarted
 from gateway.deps import Gateway
+from gateway.door import refusal
 from gateway.errors import (
-    DIFFERENCE_INFEASIBLE,
     IDEMPOTENCY_MISMATCH,
     Problem,
     invalid,
@@ -28,6 +28,7 @@ from gateway.errors import (
 )
 from gateway.faults import Fault
 from gateway.idempotency import checked_key, fresh_job_id, job_id_of, request_digest
+from gateway.infeasible import infeasible_problem
 from gateway.schemas import JobBody
 from gateway.wire import pending_record
 
@@ -48,8 +49,8 @@ async def submit(
     """Start the job that a body asks for, once per key.
 
     Raises:
-        Problem: validation_failed, difference_infeasible or idempotency_mismatch; then nothing
-            was started.
+        Problem: validation_failed, difference_infeasible, idempotency_mismatch, queue_full or
+            queue_draining; then nothing was started.
         RPCError: Temporal does not answer; with a key, the request may safely be repeated.
     """
     accepted = accept(body, gateway.settings)
@@ -65,14 +66,28 @@ async def submit(
         earlier = await _from_store(gateway, start)
         if earlier is not None:
             return earlier
-    await _check_files(gateway, owner, accepted.request)
-    await _check_difference(gateway, start)
-    try:
-        await gateway.commands.start_job(start, digest=request_digest(accepted.request))
-    except AlreadyStarted:
-        return await _from_temporal(gateway, start)
+    await _check_door(gateway, job_id, is_repeatable=idempotency_key is not None)
+    with gateway.queue.taking_in():
+        await _check_files(gateway, owner, accepted.request)
+        await _check_difference(gateway, start)
+        try:
+            await gateway.commands.start_job(start, digest=request_digest(accepted.request))
+        except AlreadyStarted:
+            return await _from_temporal(gateway, start)
     log.info("job_submitted", job_id=job_id, owner=owner, pictures=start.request.picture_count)
     return Taken(record=pending_record(start))
+
+
+async def _check_door(gateway: Gateway, job_id: JobId, *, is_repeatable: bool) -> None:
+    """Refuse a job while the queue takes none, unless it is in there already.
+
+    Raises:
+        Problem: queue_full or queue_draining.
+    """
+    problem = await refusal(gateway.queue, most=gateway.settings.queue_max_pending)
+    if problem is None or (is_repeatable and await gateway.commands.submitted(job_id)):
+        return
+    raise problem
 
 
 def _job_id(owner: OwnerId, key: str | None) -> JobId:
@@ -93,7 +108,11 @@ async def _from_store(gateway: Gateway, start: JobStart) -> Taken | None:
         return None
     if row is None:
         return None
-    return _replayed(row.start, same=request_digest(row.start.request) == _digest(start))
+    if row.start.retry is None:
+        return _replayed(row.start, same=_digest(row.start) == _digest(start))
+    # A retry may have edited the request; Temporal remembers what was asked first.
+    submitted = await gateway.commands.submitted(start.job_id)
+    return _replayed(row.start, same=submitted is None or submitted.digest == _digest(start))
 
 
 async def _from_temporal(gateway: Gateway, start: JobStart) -> Taken:
@@ -155,7 +174,7 @@ async def _check_difference(gateway: Gateway, start: JobStart) -> None:
     try:
         asking.result()
     except DifferenceInfeasible as infeasible:
-        raise _infeasible(infeasible) from infeasible
+        raise infeasible_problem(infeasible) from infeasible
 
 
 async def _choose(gateway: Gateway, start: JobStart) -> None:
@@ -182,18 +201,3 @@ def _forget(asked: asyncio.Task[None]) -> None:
     """Take an answer that nobody waits for any more, so that it is not called unheard."""
     if not asked.cancelled():
         asked.exception()
-
-
-def _infeasible(infeasible: DifferenceInfeasible) -> Problem:
-    largest = infeasible.largest_feasible
-    remedy = (
-        f"ask for at most {largest}, lower minDifference, relax constraints, add options, or set "
-        "avoidHistory to false"
-    )
-    return Problem(
-        DIFFERENCE_INFEASIBLE,
-        str(infeasible),
-        remedy=remedy,
-        faults=[Fault(field="count", message=str(infeasible), remedy=remedy)],
-        more={"largestFeasibleCount": largest},
-    )

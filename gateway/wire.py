@@ -1,17 +1,20 @@
 """Domain values as JSON, exactly as spec section 9 writes them: camelCase, money, times."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from darkroom.domain.admission import Place
 from darkroom.domain.checkpoint import JobRecord, JobSnapshot
 from darkroom.domain.errors import Failure
 from darkroom.domain.events import ImageError, ImageResult, JobResult, Statistics
 from darkroom.domain.items import Item, StoredPicture
-from darkroom.domain.job import Combination, JobStart
+from darkroom.domain.job import Combination, JobId, JobStart
 from darkroom.domain.ledger import Cost
 from darkroom.domain.lifecycle import JobState, Waiting
 from darkroom.domain.ports import ProductFile
 from darkroom.domain.stages import TOTAL_PERCENT, Progress
+from gateway.quotes import CancelQuote
 from gateway.request_wire import Json, request_json
 
 CURRENCY = "USD"
@@ -37,12 +40,29 @@ def pending_record(start: JobStart) -> JobRecord:
     return JobRecord(start=start, snapshot=snapshot)
 
 
-def job_json(record: JobRecord, *, closing: JobResult | None = None) -> Json:
+def retried_record(record: JobRecord, start: JobStart) -> JobRecord:
+    """Build the record of a job whose next run was just started and has not claimed it yet."""
+    snapshot = replace(
+        record.snapshot,
+        run=start.expected_run + 1,
+        state=JobState.PENDING,
+        waiting=None,
+        outcome=None,
+        failure=None,
+        completed_at=None,
+    )
+    return JobRecord(start=start, snapshot=snapshot, items=record.items)
+
+
+def job_json(
+    record: JobRecord, *, closing: JobResult | None = None, place: Place | None = None
+) -> Json:
     """Write a whole job record.
 
     Args:
         record: with its items.
         closing: the result its last event named, once it is over.
+        place: in line for a slot, while it stands there and the pool answers.
     """
     result = {
         "images": images_json(record.items),
@@ -50,17 +70,19 @@ def job_json(record: JobRecord, *, closing: JobResult | None = None) -> Json:
         "statistics": closing and _statistics_json(closing.statistics),
     }
     combinations = unique_combinations(record)
-    return {**summary_json(record, combinations=combinations), "result": result}
+    return {**summary_json(record, combinations=combinations, place=place), "result": result}
 
 
-def summary_json(record: JobRecord, *, combinations: Iterable[Combination] = ()) -> Json:
+def summary_json(
+    record: JobRecord, *, combinations: Iterable[Combination] = (), place: Place | None = None
+) -> Json:
     """Write a job record without its result, as lists show it."""
     start, snapshot = record.start, record.snapshot
     return {
         "id": start.job_id,
         "type": start.request.kind,
         "status": snapshot.state,
-        "priority": start.request.priority,
+        "priority": snapshot.priority or start.request.priority,
         "data": {
             "userId": start.owner,
             "combinations": [dict(combination) for combination in combinations],
@@ -68,7 +90,7 @@ def summary_json(record: JobRecord, *, combinations: Iterable[Combination] = ())
             "files": list(start.request.product),
         },
         "progress": progress_json(snapshot.progress),
-        "waiting": waiting_json(snapshot.waiting),
+        "waiting": waiting_json(snapshot.waiting, place=place),
         "outcome": snapshot.outcome,
         "error": snapshot.failure and failure_json(snapshot.failure),
         "cost": cost_json(snapshot.cost),
@@ -101,11 +123,22 @@ def progress_json(progress: Progress) -> Json:
     }
 
 
-def waiting_json(waiting: Waiting | None) -> Json | None:
-    """Write why a job stands still."""
+def waiting_json(waiting: Waiting | None, *, place: Place | None = None) -> Json | None:
+    """Write why a job stands still, and where in line, if that is known."""
     if waiting is None:
         return None
-    return {"on": waiting.on, "since": time_text(waiting.since), "why": waiting.why}
+    written: Json = {"on": waiting.on, "since": time_text(waiting.since), "why": waiting.why}
+    return written if place is None else written | place_json(place)
+
+
+def place_json(place: Place) -> Json:
+    """Write a place in line; without times while nobody can tell."""
+    times = {
+        "etaP50Seconds": place.eta_p50_seconds,
+        "etaP90Seconds": place.eta_p90_seconds,
+    }
+    known = {name: seconds for name, seconds in times.items() if seconds is not None}
+    return {"position": place.position, **known, "why": place.why}
 
 
 def money_json(micros: int) -> Json:
@@ -169,6 +202,24 @@ def images_json(items: Iterable[Item]) -> list[Json]:
         for item in items
         if item.picture is not None
     ]
+
+
+def quote_json(job_id: JobId, quote: CancelQuote) -> Json:
+    """Write what a cancel would bill and save."""
+    return {
+        "jobId": job_id,
+        "mode": quote.mode,
+        "wouldBill": money_json(quote.bills_micros),
+        "wouldSave": money_json(quote.saves_micros),
+        "unknown": money_json(quote.unknown_micros),
+        "abandoned": money_json(quote.abandoned_micros),
+        "images": {
+            "kept": quote.kept,
+            "inFlight": quote.in_flight,
+            "unknown": quote.unknown,
+            "notMade": quote.not_made,
+        },
+    }
 
 
 def file_json(file: ProductFile) -> Json:

@@ -1,8 +1,10 @@
 """The story of one image job: analyze, enhance, generate, finish."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
 from temporalio.common import SearchAttributeKey
@@ -10,28 +12,66 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 
 from activities.analyze import AnalyzeActivities
 from activities.claim import ClaimActivities
-from activities.enhance import EnhanceActivities
-from darkroom.domain.attempts import AnalyzeOrder, Enhanced, EnhanceOrder, PromptsEnhanced
+from darkroom.domain.admission import SlotClaim, SlotGrant, SlotQuestion
+from darkroom.domain.attempts import AnalyzeOrder, CalledBack, PromptsEnhanced
+from darkroom.domain.breakers import GateOpened
 from darkroom.domain.checkpoint import Claim, Claimed, DescribeQuestion, LiveJob
-from darkroom.domain.errors import Disposition, Failure
+from darkroom.domain.control import (
+    UNNAMED,
+    CancelOrder,
+    Controlled,
+    DecideOrder,
+    PauseOrder,
+    PriorityOrder,
+    ResumeOrder,
+    typed_order,
+)
+from darkroom.domain.errors import Disposition, Failure, IllegalTransition
 from darkroom.domain.events import EventKind, JobResult
 from darkroom.domain.items import ItemState, plan_items, revived
-from darkroom.domain.job import JobKind, JobStart, OnImageFailure, difference_request
+from darkroom.domain.job import (
+    JobKind,
+    JobStart,
+    OnImageFailure,
+    RetryScope,
+    RetryTerms,
+    difference_request,
+)
 from darkroom.domain.journal import Facts, JobJournal
-from darkroom.domain.lifecycle import JobState, Outcome
-from darkroom.domain.names import PROMPTS_ENHANCED_SIGNAL, STAGE_ATTRIBUTE, STATUS_ATTRIBUTE
+from darkroom.domain.lifecycle import JobState, Outcome, WaitingOn
+from darkroom.domain.names import (
+    CALLED_BACK_SIGNAL,
+    CANCEL,
+    GATE_OPENED_SIGNAL,
+    PAUSE,
+    PROMPTS_ENHANCED_SIGNAL,
+    RESUME,
+    SLOT_GRANTED_SIGNAL,
+    STAGE_ATTRIBUTE,
+    STATUS_ATTRIBUTE,
+)
 from darkroom.domain.stages import Stage, counted
+from workflows.clearance import WAITS_FOR_SLOT, Clearance, Stopping
 from workflows.clock import run_out
 from workflows.closing import StoryFailed, close_the_books
 from workflows.durably import durably
-from workflows.options import ANALYZE, ENHANCE
-from workflows.pictures import Pictures, climb, crashed, fail_item
+from workflows.floor import Floor
+from workflows.options import ANALYZE
+from workflows.orders import Orders, refusing, stop_now
+from workflows.parking import Parking
+from workflows.pictures import Pictures, crashed, fail_item
+from workflows.prompts import Prompts
 from workflows.recorder import Recorder
-from workflows.retrying import Retrying, Tries
-from workflows.standstill import Standstill
+from workflows.retrying import Retrying
+from workflows.slot_lease import SlotLease
+from workflows.standstill import Standstill, waiting_on
+from workflows.unknowns import Unknowns
 
 _STATUS = SearchAttributeKey.for_keyword(STATUS_ATTRIBUTE)
 _STAGE = SearchAttributeKey.for_keyword(STAGE_ATTRIBUTE)
+
+# What an order says that was typed without any input.
+_PAUSE, _RESUME, _CANCEL = PauseOrder(), ResumeOrder(), CancelOrder()
 
 
 @workflow.defn(name=JobKind.IMAGE_GENERATION)
@@ -42,8 +82,11 @@ class ImageJobWorkflow:
     def __init__(self, start: JobStart) -> None:
         self._start = start
         self._journal = JobJournal(start, writer=workflow.info().first_execution_run_id)
-        self._standstill = Standstill(self._journal)
-        self._retrying = Retrying(self._journal, self._standstill)
+        self._floor = _floor(start, self._journal)
+        self._prompts = Prompts(start, self._journal, self._floor)
+        self._unknowns = Unknowns(self._journal, self._floor, start.plans.on_unknown)
+        self._orders = Orders(self._journal, self._floor, self._unknowns, show=self._show)
+        self._is_claimed = False
 
     @workflow.run
     async def run(self, start: JobStart) -> JobResult | None:  # noqa: ARG002 -- Temporal hands the input to both; @workflow.init keeps it
@@ -59,16 +102,108 @@ class ImageJobWorkflow:
             if await claiming:
                 await self._close_cancelled()
             raise
+        finally:
+            self._orders.is_closing = True
+            await workflow.wait_condition(workflow.all_handlers_finished)
 
     @workflow.query
     def describe(self, question: DescribeQuestion) -> LiveJob:  # noqa: ARG002 -- one value in, so that fields can be added
         """Answer what the job is, with the events the store does not have yet."""
         return self._journal.live()
 
+    @workflow.query
+    def slot(self, question: SlotQuestion) -> SlotClaim:  # noqa: ARG002 -- one value in, so that fields can be added
+        """Answer a pool that has lost its memory: what this run holds or waits for."""
+        return self._floor.lease.claim()
+
+    @workflow.update
+    async def pause(self, order: PauseOrder = _PAUSE) -> Controlled:
+        """Buy nothing more until resumed; what is in flight is collected."""
+        return await self._follow(lambda: self._orders.pause(order))
+
+    @pause.validator
+    def _may_pause(self, order: PauseOrder = _PAUSE) -> None:  # noqa: ARG002 -- the SDK wants the update's own parameters
+        with refusing():
+            self._orders.check_halt("be paused")
+
+    @workflow.update
+    async def resume(self, order: ResumeOrder = _RESUME) -> Controlled:
+        """Go on; the job keeps its place in the queue."""
+        return await self._follow(lambda: self._orders.resume(order))
+
+    @resume.validator
+    def _may_resume(self, order: ResumeOrder = _RESUME) -> None:  # noqa: ARG002 -- as above
+        with refusing():
+            self._orders.check_halt("be resumed")
+
+    @workflow.update
+    async def cancel(self, order: CancelOrder = _CANCEL) -> Controlled:
+        """Stop for good; pictures that are there stay."""
+        await self._taken_over()
+        with refusing():
+            return await self._orders.cancel(order)
+
+    @cancel.validator
+    def _may_cancel(self, order: CancelOrder = _CANCEL) -> None:  # noqa: ARG002 -- as above
+        with refusing():
+            self._orders.check_open("be cancelled")
+
+    @workflow.update
+    async def set_priority(self, order: PriorityOrder) -> Controlled:
+        """Move the job up or down in the queue."""
+        await self._taken_over()
+        with refusing():
+            return await self._orders.rank(order)
+
+    @set_priority.validator
+    def _may_set_priority(self, order: PriorityOrder) -> None:  # noqa: ARG002 -- as above
+        with refusing():
+            self._orders.check_open("change its priority")
+
+    @workflow.update
+    async def decide(self, order: DecideOrder) -> Controlled:
+        """Settle purchases of which nobody knows whether they were made."""
+        return await self._follow(lambda: self._orders.decide(order))
+
+    @decide.validator
+    def _may_decide(self, order: DecideOrder) -> None:
+        with refusing():
+            self._orders.check_decision(order)
+
+    @workflow.signal(name=PAUSE)
+    async def pause_by_signal(self, typed: Any = None) -> None:
+        """Pause, as typed with `temporal workflow signal`."""
+        await self._obey(PAUSE, lambda: self._orders.pause(typed_order(PauseOrder, typed)))
+
+    @workflow.signal(name=RESUME)
+    async def resume_by_signal(self, typed: Any = None) -> None:
+        """Resume, as typed with `temporal workflow signal`."""
+        await self._obey(RESUME, lambda: self._orders.resume(typed_order(ResumeOrder, typed)))
+
+    @workflow.signal(name=CANCEL)
+    async def cancel_by_signal(self, typed: Any = None) -> None:
+        """Cancel, as typed with `temporal workflow signal`."""
+        await self._obey(CANCEL, lambda: self._orders.cancel(typed_order(CancelOrder, typed)))
+
     @workflow.signal(name=PROMPTS_ENHANCED_SIGNAL)
     def prompts_enhanced(self, told: PromptsEnhanced) -> None:
         """Hear early which prompts are there; the activity's result tells all of them."""
-        self._take_prompts(told.prompts)
+        self._prompts.take(told.prompts)
+
+    @workflow.signal(name=SLOT_GRANTED_SIGNAL)
+    async def slot_granted(self, grant: SlotGrant) -> None:
+        """Take the slot, or have it released when nobody here waits for it."""
+        await self._floor.lease.grant(grant)
+
+    @workflow.signal(name=GATE_OPENED_SIGNAL)
+    def gate_opened(self, opened: GateOpened) -> None:
+        """Let what is parked at a provider's gate try again."""
+        self._floor.parking.opened(opened)
+
+    @workflow.signal(name=CALLED_BACK_SIGNAL)
+    def called_back(self, told: CalledBack) -> None:
+        """Collect a purchase that was made after all."""
+        self._unknowns.called_back(told)
 
     async def _claim(self) -> bool:
         writer = workflow.info().first_execution_run_id
@@ -79,6 +214,7 @@ class ImageJobWorkflow:
         if answered.answer.snapshot.state is JobState.COMPLETED:
             return False  # an operator reset a finished job: there is nothing to do
         self._journal.resume(answered.answer)
+        self._is_claimed = True
         self._recorder = Recorder(self._journal)
         self._reopen()
         return True
@@ -87,44 +223,83 @@ class ImageJobWorkflow:
         """Say in the log how this run came about."""
         state = self._journal.snapshot.state
         if not self._journal.snapshot.seq:
+            self._line_up()
             self._journal.note(EventKind.JOB_SUBMITTED, at=self._start.submitted_at)
             return
         if state.is_terminal:
             self._journal.advance(JobState.PENDING, at=workflow.now())
+        if state is JobState.PAUSED:
+            self._floor.clearance.pause()
         if self._journal.snapshot.state is JobState.PENDING:
-            failed = self._journal.items_in(ItemState.FAILED)
-            self._journal.put_items(revived(item) for item in failed)
-            self._journal.note(EventKind.JOB_RETRIED, at=workflow.now())
+            self._line_up()
+            self._revive(self._start.retry or RetryTerms(by=UNNAMED))
+
+    def _line_up(self) -> None:
+        """Say from the first event on what a job waits for that has no slot yet."""
+        self._journal.wait(waiting_on(WaitingOn.SLOT, WAITS_FOR_SLOT))
+
+    def _revive(self, terms: RetryTerms) -> None:
+        """Take up again what the run before gave up, as the retry says."""
+        redone = [
+            item
+            for item in self._journal.items
+            if item.state is not ItemState.STORED or terms.scope is RetryScope.ALL
+        ]
+        self._journal.put_items(
+            revived(
+                item,
+                renews_prompt=terms.renews_prompts,
+                opens_take=terms.opens_takes or item.state is ItemState.STORED,
+            )
+            for item in redone
+        )
+        by = terms.by if self._start.retry else None
+        self._journal.note(EventKind.JOB_RETRIED, at=workflow.now(), facts=Facts(by=by))
 
     async def _within_its_time(self) -> JobResult:
         story = asyncio.create_task(self._story())
         limit = self._start.plans.timeout
         clock = asyncio.create_task(run_out(limit, is_working=self._is_working))
+        keeping = asyncio.create_task(self._floor.clearance.keep_slot_in_use())
         try:
             await workflow.wait([story, clock], return_when=asyncio.FIRST_COMPLETED)
             if story.done():
                 return story.result()
             raise StoryFailed(_timed_out(limit), stage=self._journal.snapshot.progress.stage)
+        except Stopping:
+            return await _cancelled_by_order()
         finally:
+            keeping.cancel()
             clock.cancel()
             story.cancel()
             await workflow.wait([story])
 
     def _is_working(self) -> bool:
         is_processing = self._journal.snapshot.state is JobState.PROCESSING
-        return is_processing and not self._standstill.is_total
+        return is_processing and not self._floor.standstill.is_total
 
     async def _story(self) -> JobResult:
-        self._begin()
-        await self._analyze()
-        await self._enhance()
-        await self._generate()
+        try:
+            await self._begin()
+            await self._analyze()
+            await self._enhance()
+            await self._generate()
+        except StoryFailed:
+            await self._floor.clearance.unpaused()
+            raise
+        await self._floor.clearance.unpaused()
         return await self._finish()
 
-    def _begin(self) -> None:
-        if self._journal.snapshot.state is JobState.PENDING:
-            self._journal.advance(JobState.PROCESSING, at=workflow.now())
-            self._journal.note(EventKind.JOB_STARTED, at=workflow.now())
+    async def _begin(self) -> None:
+        """Wait for the first slot; a job that has begun asks where it goes on."""
+        state = self._journal.snapshot.state
+        has_begun = self._journal.snapshot.started_at is not None
+        if state is JobState.PROCESSING or (state is JobState.PAUSED and has_begun):
+            return
+        await self._floor.clearance.granted()
+        self._journal.wait(None)
+        self._journal.advance(JobState.PROCESSING, at=workflow.now())
+        self._journal.note(EventKind.JOB_STARTED, at=workflow.now())
 
     async def _analyze(self) -> None:
         if self._journal.items:
@@ -157,63 +332,16 @@ class ImageJobWorkflow:
         if not self._journal.items_in(ItemState.PLANNED):
             return
         self._enter(Stage.ENHANCE, "enhancing prompts")
-        with self._standstill.part(Stage.ENHANCE.value):
-            tries = Tries()
-            while self._journal.items_in(ItemState.PLANNED):
-                enhanced = await self._enhance_once(tries)
-                self._take(enhanced)
-                if enhanced.stopped_by:
-                    await self._before_asking_again(enhanced.stopped_by, tries)
+        await self._prompts.enhance_all()
         self._leave(Stage.ENHANCE, "prompts enhanced")
-
-    async def _enhance_once(self, tries: Tries) -> Enhanced:
-        order = EnhanceOrder(
-            job_id=self._start.job_id,
-            owner=self._start.owner,
-            prompt=self._start.request.prompt,
-            items=self._journal.items_in(ItemState.PLANNED),
-            concurrency=self._start.plans.concurrency,
-            variation=tries.failed,
-        )
-        try:
-            return await workflow.execute_activity_method(
-                EnhanceActivities.enhance, order, summary="enhance prompts", **ENHANCE
-            )
-        except ActivityError as error:
-            raise _as_end(error, Stage.ENHANCE) from error
-
-    def _take(self, enhanced: Enhanced) -> None:
-        self._journal.spend(enhanced.cost_micros)
-        self._take_prompts(enhanced.prompts)
-        for key, failure in enhanced.failures.items():
-            if item := self._journal.item(key):
-                fail_item(self._journal, item, failure, stage=Stage.ENHANCE)
-
-    def _take_prompts(self, prompts: dict[str, str]) -> None:
-        for key, prompt_key in prompts.items():
-            item = self._journal.item(key)
-            if item is None or item.state is not ItemState.PLANNED:
-                continue
-            prompted = replace(item, state=ItemState.PROMPTED, prompt_key=prompt_key)
-            self._journal.put_items([prompted])
-            climb(self._journal, Stage.ENHANCE)
-            facts = Facts(stage=Stage.ENHANCE, item=key)
-            self._journal.note(EventKind.PROMPT_ENHANCED, at=workflow.now(), facts=facts)
-
-    async def _before_asking_again(self, failure: Failure, tries: Tries) -> None:
-        goes_on = await self._retrying.may_go_on(
-            Facts(stage=Stage.ENHANCE),
-            failure=failure,
-            plan=self._start.plans.enhance,
-            tries=tries,
-        )
-        if not goes_on:
-            raise StoryFailed(failure, stage=Stage.ENHANCE)
 
     async def _generate(self) -> None:
         if self._journal.items_in(ItemState.PROMPTED):
             self._enter(Stage.GENERATE, "buying pictures")
-            await Pictures(self._start, self._journal, self._standstill).develop_all()
+            pictures = Pictures(
+                self._start, self._journal, floor=self._floor, unknowns=self._unknowns
+            )
+            await pictures.develop_all()
             self._leave(Stage.GENERATE, "all pictures finished")
         failed = self._journal.items_in(ItemState.FAILED)
         is_strict = self._start.request.on_image_failure is OnImageFailure.FAIL
@@ -239,11 +367,32 @@ class ImageJobWorkflow:
         self._leave(Stage.FINISH, f"{counted(len(result.images), 'picture')} ready")
         return result
 
+    async def _taken_over(self) -> None:
+        """Let an order wait until this run knows the job's state."""
+        await workflow.wait_condition(lambda: self._is_claimed or self._orders.is_closing)
+
+    async def _follow(self, order: Callable[[], Controlled]) -> Controlled:
+        await self._taken_over()
+        with refusing():
+            return order()
+
+    async def _obey(
+        self, what: str, order: Callable[[], Controlled | Awaitable[Controlled]]
+    ) -> None:
+        """Follow a signal; whoever sent it hears nothing, so a refusal becomes an event."""
+        await self._taken_over()
+        try:
+            following = order()
+            if not isinstance(following, Controlled):
+                await following
+        except (IllegalTransition, ValueError) as reason:
+            self._orders.refuse(what, reason)
+
     async def _close_completed(self, result: JobResult) -> JobResult:
         self._end(JobState.COMPLETED, result)
         facts = Facts(result=result)
         self._journal.note(EventKind.JOB_COMPLETED, at=workflow.now(), facts=facts)
-        await self._recorder.drained()
+        await self._leave_the_floor()
         return result
 
     async def _close_failed(self, end: StoryFailed) -> ApplicationError:
@@ -251,7 +400,7 @@ class ImageJobWorkflow:
         self._end(JobState.FAILED, result, end.failure)
         facts = Facts(stage=end.stage, item=end.item, failure=end.failure, result=result)
         self._journal.note(EventKind.JOB_FAILED, at=workflow.now(), facts=facts)
-        await self._recorder.drained()
+        await self._leave_the_floor()
         where = {
             "code": end.failure.code,
             "stage": end.stage.value,
@@ -268,7 +417,11 @@ class ImageJobWorkflow:
         self._end(JobState.CANCELLED, result)
         facts = Facts(result=result)
         self._journal.note(EventKind.JOB_CANCELLED, at=workflow.now(), facts=facts)
-        await self._recorder.drained()
+        await self._leave_the_floor()
+
+    async def _leave_the_floor(self) -> None:
+        """Give the slot to the next job without waiting for the last flush."""
+        await asyncio.gather(self._floor.lease.give_back(), self._recorder.drained())
 
     def _end(self, state: JobState, result: JobResult, failure: Failure | None = None) -> None:
         self._journal.advance(state, at=workflow.now())
@@ -278,23 +431,40 @@ class ImageJobWorkflow:
             unknown_micros=result.statistics.unknown_micros,
         )
         self._journal.close(result.outcome, cost=cost, failure=failure)
-        self._show(state.value, self._journal.snapshot.progress.stage)
+        self._show()
 
     def _enter(self, stage: Stage, message: str) -> None:
         self._journal.begin_stage(stage, message, at=workflow.now())
-        self._show(self._journal.snapshot.state.value, stage)
+        self._show()
 
     def _leave(self, stage: Stage, message: str) -> None:
         self._journal.end_stage(stage, message, at=workflow.now())
 
-    def _show(self, status: str, stage: Stage) -> None:
-        """Tell operators in `temporal workflow list` and `describe` where the job stands."""
-        shown = [_STATUS.value_set(status), _STAGE.value_set(stage.value)]
+    def _show(self) -> None:
+        """Tell operators in `temporal workflow list` where the job stands."""
+        snapshot = self._journal.snapshot
+        stage = snapshot.progress.stage
+        shown = [_STATUS.value_set(snapshot.state.value), _STAGE.value_set(stage.value)]
         workflow.upsert_search_attributes(shown)  # pyright: ignore[reportUnknownMemberType] -- the SDK leaves one generic open
-        progress = self._journal.snapshot.progress
-        workflow.set_current_details(
-            f"**{status}**, {stage.value}: {progress.percent} %, {progress.message}"
-        )
+
+
+def _floor(start: JobStart, journal: JobJournal) -> Floor:
+    """Lay what every part of the job stands on."""
+    lease = SlotLease(start)
+    standstill = Standstill(journal)
+    clearance = Clearance(lease, standstill)
+    parking = Parking(start)
+    retrying = Retrying(journal, standstill, clearance, parking)
+    return Floor(
+        standstill=standstill, lease=lease, clearance=clearance, parking=parking, retrying=retrying
+    )
+
+
+async def _cancelled_by_order() -> JobResult:
+    """End as `temporal workflow cancel` would end the run."""
+    await stop_now()
+    await workflow.wait_condition(lambda: False)
+    raise AssertionError("the cancel of this run was lost")
 
 
 def _as_end(error: ActivityError, stage: Stage) -> BaseException:

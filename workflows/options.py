@@ -88,3 +88,32 @@ PATIENT_STORE = PatientOptions(
     start_to_close_timeout=timedelta(seconds=30),
     retry_policy=_ENDLESS_RETRY,
 )
+
+# A scheduled chore: its schedule skips while it is tried, so it is tried as often as that.
+CHORE = PatientOptions(
+    start_to_close_timeout=timedelta(minutes=1),
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1)
+    ),
+)
+
+# One round of reconcile: as long as there is much to look at. A round that keeps failing is
+# given up and said so in the report; the next reconciliation goes it again.
+ROUND = StageOptions(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_interval=timedelta(seconds=10),
+        maximum_attempts=6,
+    ),
+    cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+
+# A pool without a memory asks every job there is, and gives no slot away before it has heard.
+CENSUS = StageOptions(
+    start_to_close_timeout=timedelta(minutes=30),
+    heartbeat_timeout=HEARTBEAT_TIMEOUT,
+    retry_policy=_ENDLESS_RETRY,
+    cancellation_type=ActivityCancellationType.TRY_CANCEL,
+)

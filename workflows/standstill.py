@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 from temporalio import workflow
 
@@ -15,10 +16,21 @@ def waiting_for(failure: Failure) -> Waiting:
     """Say in words a caller can read what a waiting error waits for."""
     provider = failure.provider or "the provider"
     if failure.code in OPERATOR_CODES:
-        why = f"{provider} needs an operator: {failure.message}"
-        return Waiting(on=WaitingOn.OPERATOR, since=workflow.now(), why=why)
-    why = f"{provider} asked to slow down: {failure.message}"
-    return Waiting(on=WaitingOn.PROVIDER, since=workflow.now(), why=why)
+        return waiting_on(WaitingOn.OPERATOR, f"{provider} needs an operator: {failure.message}")
+    return waiting_on(WaitingOn.PROVIDER, f"{provider} asked to slow down: {failure.message}")
+
+
+def waiting_on(what: WaitingOn, why: str) -> Waiting:
+    """Say since now what a part waits for."""
+    return Waiting(on=what, since=workflow.now(), why=why)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """One part that waits; `is_long` when it may take so long that others could use the slot."""
+
+    waiting: Waiting
+    is_long: bool = False
 
 
 class Standstill:
@@ -27,12 +39,17 @@ class Standstill:
     def __init__(self, journal: JobJournal) -> None:
         self._journal = journal
         self._working: set[str] = set()
-        self._waiting: dict[str, Waiting] = {}
+        self._waiting: dict[str, Stop] = {}
 
     @property
     def is_total(self) -> bool:
         """Say whether the job as a whole waits; then its clock stands too."""
         return self._journal.snapshot.waiting is not None
+
+    @property
+    def is_long(self) -> bool:
+        """Say whether every part waits for something that may take long."""
+        return self._stands and all(stop.is_long for stop in self._waiting.values())
 
     @contextmanager
     def part(self, name: str) -> Generator[None]:
@@ -45,9 +62,14 @@ class Standstill:
             self._working.discard(name)
             self._waiting.pop(name, None)
 
-    def waits(self, name: str, failure: Failure) -> None:
+    def waits(
+        self, name: str, waiting: Waiting, *, failure: Failure | None = None, is_long: bool = False
+    ) -> None:
         """Note that a part waits; it counts as waiting until it moves."""
-        self._waiting.setdefault(name, waiting_for(failure))
+        before = self._waiting.get(name)
+        if before and before.waiting.on == waiting.on:
+            waiting = replace(waiting, since=before.waiting.since)
+        self._waiting[name] = Stop(waiting=waiting, is_long=is_long)
         self._look(failure)
 
     def moves(self, name: str) -> None:
@@ -55,10 +77,14 @@ class Standstill:
         self._waiting.pop(name, None)
         self._look()
 
+    @property
+    def _stands(self) -> bool:
+        return bool(self._waiting) and len(self._waiting) >= len(self._working)
+
     def _look(self, failure: Failure | None = None) -> None:
-        stands = bool(self._waiting) and len(self._waiting) >= len(self._working)
-        if stands == self.is_total:
+        if self._stands == self.is_total:
             return
-        self._journal.wait(next(iter(self._waiting.values())) if stands else None)
-        kind = EventKind.JOB_WAITING if stands else EventKind.JOB_RESUMED
+        first = next(iter(self._waiting.values())).waiting if self._stands else None
+        self._journal.wait(first)
+        kind = EventKind.JOB_WAITING if self._stands else EventKind.JOB_RESUMED
         self._journal.note(kind, at=workflow.now(), facts=Facts(failure=failure))

@@ -1,19 +1,32 @@
 """Choose combinations that differ from each other and from an owner's history.
 
-Pure and seeded: numpy and the standard library, no clock, no chance of its own. The same
-request gives the same answer, byte for byte.
+Pure and seeded: numpy and the standard library, no chance of its own, and a clock only as a
+safety stop for whoever wants one. The same request gives the same answer, byte for byte.
 
-    differentiator   the story: what is chosen, in which order of wishes
-    ground           what one request has to choose from, and what limits it
-    space            which combinations exist under the constraints
-    candidates       combinations as a matrix, and how far they are apart
-    limits           what no selection can beat
+    differentiator   the story: list the space, or try algebra, then a sample
+    question         a request in numbers
+    ground           what there is to choose from
+    selecting        which of it is chosen, in which order of wishes
+    certifying       what the choice is worth
+    refusing         why there is none; relaxing: what would help
+    coverage         another wish: every pair of options at least once
+
+    measures         how far words are apart
+    rules            which words the constraints forbid
+    space            all words, or a sample
+    candidates       combinations as a matrix
+    limits           what no selection can beat; levels: which distances there are
+    effort           work, counted
+
     spread           farthest-first
-    evenness         how evenly options are used
     packing          many words at a given distance, greedily
-    codes            many words at a given distance, by algebra
-    cliques          the most words at a given distance, exactly, in tiny spaces
-    fitting          the best of packing, codes and cliques
+    codes            the same by algebra, among words that are there
+    wordlists        the same by algebra, in a space too large to list; algebra chooses there
+    fields           the arithmetic of both
+    swapping         the same by exchange
+    cliques          the same exactly, in tiny spaces
+    fitting          the best of all these
+    evening          an even use of the options; evenness: how even it is; balancing: exactly
     chance           seeded draws
 """
 

@@ -1,28 +1,21 @@
-"""Combinations as a matrix of option numbers, and how far they are apart."""
+"""Combinations as a matrix of option numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from darkroom.domain.job import Combination, Dimension, Metric
+from darkroom.differentiation.measures import UNKNOWN, Measure, Words, pick
+from darkroom.domain.difference import Combination, Dimension
 
-# Distances are sums of a few weights; this is far above their rounding error.
-TOLERANCE = 1e-9
+LARGEST_NUMBER = 2**62
 
-# An option of a history that the request does not know: it differs from every option.
-UNKNOWN = -1
-
-Words = NDArray[np.signedinteger[Any]]  # (dimensions, words): option numbers, one column a word
-Word = NDArray[np.signedinteger[Any]]  # (dimensions,)
-Weights = NDArray[Any]  # (dimensions,): small integers if all are one, else float64
-Distances = NDArray[Any]  # (words,): same type as the weights
-Mask = NDArray[np.bool_]  # (words,)
+WordNumbers = NDArray[np.int64]  # (words,)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidates:
     """Words that may be chosen; their order is seeded, so "the first" is a fair tie-break.
 
@@ -30,7 +23,7 @@ class Candidates:
     """
 
     words: Words
-    weights: Weights
+    measure: Measure
     alphabets: tuple[int, ...]
 
     @property
@@ -38,59 +31,14 @@ class Candidates:
         """Number of words."""
         return self.words.shape[1]
 
+    @property
+    def cells(self) -> int:
+        """Option numbers to look at when every word is measured once."""
+        return self.words.size
+
     def among(self, which: NDArray[Any]) -> "Candidates":
         """Keep the words of a mask or of an array of indexes."""
-        return replace(self, words=self.words[:, which])
-
-
-def weights_of(dimensions: Sequence[Dimension], metric: Metric) -> Weights:
-    """Express the metric as one weight per dimension."""
-    match metric:
-        case Metric.HAMMING:
-            return count_dimensions(len(dimensions))
-        case Metric.WEIGHTED_HAMMING:
-            return np.array([dimension.weight for dimension in dimensions], dtype=np.float64)
-        case _:
-            assert_never(metric)
-
-
-def count_dimensions(dimension_count: int) -> Weights:
-    """Weigh every dimension as one, in the smallest type that can count them all."""
-    return np.ones(dimension_count, dtype=np.min_scalar_type(-1 - dimension_count))
-
-
-def distances_to(word: Word, words: Words, weights: Weights) -> Distances:
-    """Measure every word against one."""
-    total = np.zeros(words.shape[1], dtype=weights.dtype)
-    for options, option, weight in zip(words, word, weights, strict=True):
-        total += weight * (options != option)
-    return total
-
-
-def at_least(distances: Distances, threshold: float) -> Mask:
-    """Compare with the tolerance that sums of weights need."""
-    return distances >= threshold - TOLERANCE
-
-
-def nearest_to(others: Words, words: Words, weights: Weights) -> Distances:
-    """Find for every word its distance to the nearest of the others.
-
-    Returns:
-        The sum of all weights where there are no others: nothing is farther.
-    """
-    nearest = np.full(words.shape[1], weights.sum(), dtype=weights.dtype)
-    for other in others.T:
-        np.minimum(nearest, distances_to(other, words, weights), out=nearest)
-    return nearest
-
-
-def smallest_distance(words: Words, weights: Weights) -> float:
-    """Find the distance of the two nearest words; the largest possible for fewer than two."""
-    closest = [
-        distances_to(words[:, place], words[:, :place], weights).min()
-        for place in range(1, words.shape[1])
-    ]
-    return float(min(closest, default=weights.sum()))
+        return replace(self, words=pick(self.words, which))
 
 
 def encode(combinations: Sequence[Combination], dimensions: Sequence[Dimension]) -> Words:
@@ -113,3 +61,29 @@ def decode(words: Words, dimensions: Sequence[Dimension]) -> tuple[Combination, 
         tuple((d.name, d.options[int(option)]) for d, option in zip(dimensions, word, strict=True))
         for word in words.T
     )
+
+
+def number_words(words: Words, alphabets: Sequence[int]) -> WordNumbers:
+    """Give equal words equal numbers and different words different ones."""
+    numbers, room = np.zeros(words.shape[1], dtype=np.int64), 1
+    for options, size in zip(words, alphabets, strict=True):
+        if room > LARGEST_NUMBER // max(size, 1):
+            numbers, room = np.unique(numbers, return_inverse=True)[1], words.shape[1]
+        numbers = numbers * size + options
+        room *= max(size, 1)
+    return numbers
+
+
+def distinct(words: Words, alphabets: Sequence[int]) -> Words:
+    """Keep the first of equal words, in the order in which they are."""
+    _, first = np.unique(number_words(words, alphabets), return_index=True)
+    return pick(words, np.sort(first))
+
+
+def is_among(words: Words, others: Words, alphabets: Sequence[int]) -> NDArray[np.bool_]:
+    """Mark the words that are one of the others; one with an unknown option is nobody's equal."""
+    known, count = pick(others, (others != UNKNOWN).all(axis=0)), int(words.shape[1])
+    if not known.shape[1]:
+        return np.zeros(count, dtype=np.bool_)
+    numbers = number_words(np.hstack([words, known]), alphabets)
+    return np.isin(numbers[:count], numbers[count:])

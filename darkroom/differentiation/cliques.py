@@ -9,7 +9,7 @@ Vertex sets are integers: bit v stands for vertex v.
 
 from collections.abc import Iterator, Sequence
 
-from darkroom.differentiation.candidates import Candidates, at_least, distances_to
+from darkroom.differentiation.candidates import Candidates
 
 
 class CliqueSearch:
@@ -31,6 +31,11 @@ class CliqueSearch:
     def is_exhausted(self) -> bool:
         """Say whether the search was given up, so that the answer proves nothing."""
         return self._visits_left <= 0
+
+    @property
+    def visits_left(self) -> int:
+        """How many more branches might have been visited."""
+        return max(0, self._visits_left)
 
     def _grow(self, clique: tuple[int, ...], joined: int) -> None:
         if len(clique) > len(self._best):
@@ -65,7 +70,7 @@ def join_far_words(candidates: Candidates, *, threshold: float) -> list[int]:
 
 
 def _far_from(candidates: Candidates, place: int, threshold: float) -> int:
-    word = candidates.words[:, place]
-    far = at_least(distances_to(word, candidates.words, candidates.weights), threshold)
+    measure, words = candidates.measure, candidates.words
+    far = measure.reaches(measure.to_word(words[:, place], words), threshold)
     far[place] = False
     return sum(1 << int(other) for other in far.nonzero()[0])

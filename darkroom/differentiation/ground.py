@@ -1,89 +1,119 @@
-"""What one request has to choose from, and what limits the choice."""
+"""What there is to choose from: all that may be chosen, or a sample of it."""
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from darkroom.differentiation.candidates import (
-    Candidates,
-    Distances,
-    Mask,
-    Words,
-    at_least,
-    count_dimensions,
-    encode,
-    nearest_to,
-    smallest_distance,
-    weights_of,
-)
+from darkroom.differentiation.candidates import Candidates
 from darkroom.differentiation.chance import Chance, Indexes
-from darkroom.differentiation.evenness import unevenness
-from darkroom.differentiation.fitting import fit
-from darkroom.differentiation.limits import Limits
-from darkroom.differentiation.space import map_space
-from darkroom.domain.job import DifferenceRequest
+from darkroom.differentiation.effort import Effort
+from darkroom.differentiation.fitting import Fitting
+from darkroom.differentiation.levels import Levels
+from darkroom.differentiation.limits import CountBound, Limits
+from darkroom.differentiation.measures import Distances, Words, pick
+from darkroom.differentiation.question import Question
+from darkroom.differentiation.space import ENUMERATED_COUNT, enumerate_words, sample_words
+from darkroom.domain.difference import Proof
+
+SAMPLE_COUNT = 65_536  # 10 ms a step of farthest-first at 12 dimensions
+SAMPLES_PER_CHOICE = 16  # a sample must offer a real choice for large counts
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ground:
-    """What there is to choose from, and what limits the choice."""
+    """Words to choose from, in seeded order, and what limits the choice.
 
+    `usable` lists the options of each dimension that the words have, as far as that is known.
+    """
+
+    question: Question
     candidates: Candidates
     to_history: Distances
-    limits: Limits
-    ceiling: int
-    request: DifferenceRequest
+    usable: Sequence[Sequence[int]]
+    is_complete: bool
 
-    def most(self) -> int:
-        """Say how many words no selection can exceed."""
-        return self.limits.count(self.request.min_difference, ceiling=self.ceiling)
+    @property
+    def limits(self) -> Limits:
+        """What no selection can beat."""
+        return Limits(measure=self.question.measure, usable=self.usable)
 
-    def fit(self, wanted: int, threshold: float | None = None) -> Indexes:
-        """Find up to `wanted` words that are far enough apart."""
-        return fit(
-            self.candidates,
-            threshold=self.request.min_difference if threshold is None else threshold,
-            wanted=wanted,
-            chance=Chance(self.request.seed),
-        )
+    def levels(self) -> Levels:
+        """Say which distances can occur."""
+        return Levels.of(self.question.measure, self.usable)
+
+    def most(self, distance: float) -> CountBound:
+        """Say how many words so far apart no selection can exceed."""
+        ceiling = self.candidates.count if self.is_complete else self.question.size
+        bound = self.limits.count(distance, ceiling=ceiling)
+        return CountBound(limit=bound.limit, by=bound.by or Proof.EXHAUSTION)
+
+    def fitting(self, effort: Effort, *, is_quick: bool = False) -> Fitting:
+        """Start fitting words."""
+        seed = self.question.request.seed
+        return Fitting(candidates=self.candidates, seed=seed, effort=effort, is_quick=is_quick)
+
+    def words(self, chosen: Indexes) -> Words:
+        """Look words up."""
+        return pick(self.candidates.words, chosen)
 
     def distance(self, chosen: Indexes) -> float:
         """Find the smallest distance of any two chosen words."""
-        return smallest_distance(self.candidates.words[:, chosen], self.candidates.weights)
-
-    def unevenness(self, chosen: Indexes) -> int:
-        """Say how unevenly the chosen words use the options."""
-        return unevenness(self.candidates.words[:, chosen], self.candidates.alphabets)
+        return self.question.measure.smallest(self.words(chosen))
 
 
-def survey(request: DifferenceRequest) -> Ground:
-    """Find the combinations that are allowed and far enough from the history."""
-    chance = Chance(request.seed)
-    space = map_space(request.dimensions, request.constraints, count=request.count, chance=chance)
-    weights = weights_of(request.dimensions, request.metric)
-    history = encode(request.history, request.dimensions)
-    to_history = nearest_to(history, space.words, weights)
-    is_far = _may_follow(history, space.words, to_history, request.min_difference)
+def enumerated(question: Question, effort: Effort) -> Ground | None:
+    """List everything that may be chosen; None if that is too much."""
+    words = enumerate_words(question.space)
+    if words is None:
+        return None
+    effort.spend(words.size)
+    order = Chance(question.request.seed).order(words.shape[1])
+    ground = ground_of(question, pick(words, order), effort)
+    present = [np.unique(column).tolist() for column in ground.candidates.words]
+    return Ground(
+        question=question,
+        candidates=ground.candidates,
+        to_history=ground.to_history,
+        usable=present,
+        is_complete=True,
+    )
+
+
+def sampled(question: Question, effort: Effort) -> Ground:
+    """Draw some of what may be chosen."""
+    words = sample_words(
+        question.space,
+        sample_count=sample_count(question),
+        at_least=question.request.count,
+        chance=Chance(question.request.seed),
+    )
+    effort.spend(words.size)
+    return ground_of(question, words, effort)
+
+
+def ground_of(question: Question, words: Words, effort: Effort) -> Ground:
+    """Keep, of allowed words, those that history and exclusions admit."""
+    to_history = question.to_history(words, effort)
+    admitted = question.admits(words, to_history)
     candidates = Candidates(
-        words=space.words[:, is_far],
-        weights=weights,
-        alphabets=tuple(len(dimension.options) for dimension in request.dimensions),
+        words=pick(words, admitted), measure=question.measure, alphabets=question.alphabets
     )
     return Ground(
+        question=question,
         candidates=candidates,
-        to_history=to_history[is_far],
-        limits=Limits(weights=weights, alphabets=space.alphabets),
-        ceiling=candidates.count if space.is_complete else math.prod(space.alphabets),
-        request=request,
+        to_history=to_history[admitted],
+        usable=question.space.usable,
+        is_complete=False,
     )
 
 
-def _may_follow(history: Words, words: Words, to_history: Distances, min_difference: float) -> Mask:
-    """Mark the words that are far enough from the history."""
-    every_word = np.ones(words.shape[1], dtype=np.bool_)
-    if not history.shape[1]:
-        return every_word
-    if min_difference <= 0:  # an exact repetition is too near all the same
-        return at_least(nearest_to(history, words, count_dimensions(len(words))), 1)
-    return at_least(to_history, min_difference)
+def sample_count(question: Question) -> int:
+    """Say how many words a sample draws."""
+    return max(SAMPLE_COUNT, SAMPLES_PER_CHOICE * question.request.count)
+
+
+def survey_cells(question: Question) -> int:
+    """Say what looking at the ground costs, before anything is chosen."""
+    word_count = question.size if question.size <= ENUMERATED_COUNT else sample_count(question)
+    return word_count * len(question.alphabets) * (1 + question.history.shape[1])

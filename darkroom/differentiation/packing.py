@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from darkroom.differentiation.candidates import Candidates, Words, at_least, distances_to
+from darkroom.differentiation.candidates import Candidates
 from darkroom.differentiation.chance import Indexes
+from darkroom.differentiation.effort import Effort
 from darkroom.differentiation.evenness import LOOKED_AT_COUNT, Usage
+from darkroom.differentiation.measures import Words, pick
 
 DROP_WHEN = 2  # copying what is left pays when half of it is gone
 
 Take = Callable[[Words], int]
 
 
-def pack(candidates: Candidates, *, threshold: float, wanted: int, take: Take) -> Indexes:
+def pack(
+    candidates: Candidates, *, threshold: float, wanted: int, take: Take, effort: Effort
+) -> Indexes:
     """Choose up to `wanted` words that are `threshold` apart.
 
     Args:
@@ -21,20 +25,22 @@ def pack(candidates: Candidates, *, threshold: float, wanted: int, take: Take) -
         threshold: least distance of any two chosen words.
         wanted: where to stop.
         take: says which of the words still far enough is next; it sees the first few thousand.
+        effort: counts the work, and may end it early.
     """
-    words, indexes = candidates.words, np.arange(candidates.count)
+    words, indexes, measure = candidates.words, np.arange(candidates.count), candidates.measure
     is_open = np.ones(candidates.count, dtype=np.bool_)
     chosen: list[int] = []
-    while len(chosen) < wanted:
+    while len(chosen) < wanted and not effort.is_late():
         places = np.flatnonzero(is_open)[:LOOKED_AT_COUNT]
         if not places.size:
             break
-        place = int(places[take(words[:, places])])
+        place = int(places[take(pick(words, places))])
         chosen.append(int(indexes[place]))
-        is_open &= at_least(distances_to(words[:, place], words, candidates.weights), threshold)
+        is_open &= measure.reaches(measure.to_word(words[:, place], words), threshold)
         is_open[place] = False
+        effort.spend(words.size)
         if np.count_nonzero(is_open) * DROP_WHEN < is_open.size:
-            words, indexes = words[:, is_open], indexes[is_open]
+            words, indexes = pick(words, is_open), indexes[is_open]
             is_open = np.ones(indexes.size, dtype=np.bool_)
     return np.array(chosen, dtype=np.intp)
 

@@ -1,153 +1,170 @@
 """Which combinations exist under the constraints: all of them, or a seeded sample.
 
-A space is grown dimension by dimension, and what a constraint forbids is dropped as soon as
-the dimensions it names are there. One that grows past ENUMERATED_COUNT is sampled instead.
+A space is grown dimension by dimension, and what a rule forbids is dropped as soon as the
+dimensions it names are there. One that grows past ENUMERATED_COUNT is not enumerated; of it,
+`sample_words` grows each word by one option a step that its earlier options allow.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from darkroom.differentiation.candidates import Mask, Words
-from darkroom.differentiation.chance import Chance
-from darkroom.domain.job import Constraint, Dimension
+from darkroom.differentiation.candidates import distinct
+from darkroom.differentiation.chance import Chance, Indexes
+from darkroom.differentiation.measures import Words, pick
+from darkroom.differentiation.rules import Column, Rule, breaks_any
 
 ENUMERATED_COUNT = 2_000_000  # 8 MB for four dimensions of at most 127 options
-SAMPLE_COUNT = 65_536  # 10 ms a step of farthest-first at 12 dimensions
-SAMPLES_PER_CHOICE = 16  # a sample must offer a real choice for large counts
+REDRAWS = 8  # of an option a rule forbids, before every option is tried
 REPAIR_ROUNDS = 200  # a forbidden word is redrawn in one dimension at most this often
-
-Forbidden = tuple[tuple[int, int], ...]  # (dimension number, option number) pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Space:
-    """Distinct allowed words in seeded order; complete when no allowed word is missing.
+    """The options of each dimension that are usable by themselves, and the rules beside that."""
 
-    `alphabets` holds the number of options of each dimension that are usable by themselves.
-    """
+    usable: tuple[tuple[int, ...], ...]
+    rules: tuple[Rule, ...]
 
-    words: Words
-    alphabets: tuple[int, ...]
-    is_complete: bool
+    @property
+    def word_type(self) -> np.dtype[np.signedinteger]:
+        """The smallest signed type that holds every option number."""
+        largest = max((max(options, default=0) for options in self.usable), default=0)
+        return np.min_scalar_type(-1 - largest)
 
+    @property
+    def number_room(self) -> tuple[int, ...]:
+        """For each dimension, a number above all of its usable options."""
+        return tuple(max(options, default=0) + 1 for options in self.usable)
 
-def map_space(
-    dimensions: Sequence[Dimension],
-    constraints: Sequence[Constraint],
-    *,
-    count: int,
-    chance: Chance,
-) -> Space:
-    """Enumerate the allowed combinations, or sample enough of them to choose `count`."""
-    rules = [rule for c in constraints if (rule := number_constraint(c, dimensions))]
-    usable = usable_options(dimensions, rules)
-    words = enumerate_words(usable, rules)
-    is_complete = words is not None
-    if words is None:
-        sample_count = max(SAMPLE_COUNT, SAMPLES_PER_CHOICE * count)
-        words = sample_words(usable, rules, sample_count=sample_count, chance=chance)
-    return Space(
-        words=words[:, chance.order(words.shape[1])],
-        alphabets=tuple(len(options) for options in usable),
-        is_complete=is_complete,
-    )
+    @property
+    def alphabets(self) -> tuple[int, ...]:
+        """How many options of each dimension are usable by themselves."""
+        return tuple(len(options) for options in self.usable)
 
+    def allowed(self, words: Words) -> Words:
+        """Keep the words that break no rule."""
+        return pick(words, ~breaks_any(dict(enumerate(words)), words.shape[1], self.rules))
 
-def number_constraint(constraint: Constraint, dimensions: Sequence[Dimension]) -> Forbidden | None:
-    """Replace names by numbers.
+    def steps(self) -> Iterator[tuple[int, list[Rule]]]:
+        """Order the dimensions so that rules bite early; with each, the rules it completes."""
+        left, known = list(range(len(self.usable))), frozenset[int]()
+        while left:
+            dimension = min(left, key=lambda one: self._promise(one, known))
+            left.remove(dimension)
+            known |= {dimension}
+            within = (rule.within(known) for rule in self.rules)
+            yield dimension, [rule for rule in within if rule and dimension in rule.dimensions]
 
-    Returns:
-        None for a rule that no combination can break: it names nothing, something unknown,
-        or two options of one dimension.
-    """
-    options = {
-        (d.name, o): (i, n) for i, d in enumerate(dimensions) for n, o in enumerate(d.options)
-    }
-    pairs = {options.get(pair) for pair in constraint.forbid}
-    known = sorted(pair for pair in pairs if pair is not None)
-    named = {dimension for dimension, _ in known}
-    is_breakable = bool(pairs) and len(pairs) == len(known) == len(named)
-    return tuple(known) if is_breakable else None
+    def _promise(self, dimension: int, known: frozenset[int]) -> tuple[int, int, int]:
+        touching = [rule.dimensions for rule in self.rules if dimension in rule.dimensions]
+        completed = sum(1 for named in touching if named <= known | {dimension})
+        begun = sum(1 for named in touching if named & known)
+        return -completed, -begun, dimension
 
 
-def usable_options(
-    dimensions: Sequence[Dimension], rules: Sequence[Forbidden]
-) -> list[tuple[int, ...]]:
-    """List the options of each dimension that no rule forbids by themselves."""
-    banned = {rule[0] for rule in rules if len(rule) == 1}
-    return [
-        tuple(n for n in range(len(dimension.options)) if (i, n) not in banned)
-        for i, dimension in enumerate(dimensions)
-    ]
-
-
-def enumerate_words(usable: Sequence[tuple[int, ...]], rules: Sequence[Forbidden]) -> Words | None:
-    """List every allowed word in lexicographic order; None if there are too many."""
-    words = np.zeros((0, 1), dtype=word_type(usable))
-    if not all(usable):
-        return np.zeros((len(usable), 0), dtype=words.dtype)
-    for dimension, options in enumerate(usable):
-        if words.shape[1] * len(options) > ENUMERATED_COUNT:
+def enumerate_words(space: Space) -> Words | None:
+    """List every allowed word; None if there are too many."""
+    columns, count = dict[int, Column](), 1
+    if not all(space.usable):
+        return np.zeros((len(space.usable), 0), dtype=space.word_type)
+    if not space.rules and math.prod(space.alphabets) > ENUMERATED_COUNT:
+        return None
+    for dimension, rules in space.steps():
+        options = np.array(space.usable[dimension], dtype=space.word_type)
+        if count * options.size > ENUMERATED_COUNT:
             return None
-        added = np.tile(np.array(options, dtype=words.dtype), words.shape[1])
-        words = np.vstack([np.repeat(words, len(options), axis=1), added])
-        # A rule is sorted, so its last pair names the dimension that completes it.
-        completed = [rule for rule in rules if rule[-1][0] == dimension]
-        if completed:
-            words = words[:, ~breaks_any(words, completed)]
+        columns = {one: np.repeat(column, options.size) for one, column in columns.items()}
+        columns[dimension] = np.tile(options, count)
+        count *= options.size
+        if rules:
+            keep = ~breaks_any(columns, count, rules)
+            columns = {one: column[keep] for one, column in columns.items()}
+            count = int(np.count_nonzero(keep))
+    words = np.zeros((len(space.usable), count), dtype=space.word_type)
+    for dimension, column in columns.items():
+        words[dimension] = column
     return words
 
 
-def sample_words(
-    usable: Sequence[tuple[int, ...]],
-    rules: Sequence[Forbidden],
-    *,
-    sample_count: int,
-    chance: Chance,
-) -> Words:
-    """Draw words at random, mend those a rule forbids, and drop what stays forbidden."""
-    words = np.vstack([draw(options, sample_count, chance) for options in usable])
-    words = words.astype(word_type(usable))
-    for _ in range(REPAIR_ROUNDS):
-        if not mend(words, usable, rules, chance):
+def sample_words(space: Space, *, sample_count: int, at_least: int, chance: Chance) -> Words:
+    """Draw distinct allowed words in seeded order; fewer than `sample_count` if they repeat.
+
+    Where growing finds fewer than `at_least`, whole random words are mended as well.
+    """
+    if not all(space.usable):
+        return np.zeros((len(space.usable), 0), dtype=space.word_type)
+    words = distinct(_grow(space, sample_count, chance), space.number_room)
+    if words.shape[1] < at_least:
+        words = np.hstack([words, _mended(space, sample_count, chance)])
+        words = distinct(words, space.number_room)
+    return pick(words, chance.order(words.shape[1]))
+
+
+def _grow(space: Space, count: int, chance: Chance) -> Words:
+    columns = dict[int, Column]()
+    for dimension, rules in space.steps():
+        columns[dimension] = draw(space.usable[dimension], count, chance)
+        stuck = _redraw(space, columns, dimension, rules, chance)
+        lost = _try_every_option(space, columns, dimension, rules, stuck)
+        if lost.size == count:
+            return np.zeros((len(space.usable), 0), dtype=space.word_type)
+        if lost.size:  # a word that cannot go on becomes a copy of one that can
+            alive = np.setdiff1d(np.arange(count), lost)
+            copied = alive[chance.numbers(lost.size, below=alive.size)]
+            for column in columns.values():
+                column[lost] = column[copied]
+    ordered = [columns[dimension] for dimension in range(len(space.usable))]
+    return np.vstack(ordered).astype(space.word_type)
+
+
+def _redraw(
+    space: Space, columns: dict[int, Column], dimension: int, rules: Sequence[Rule], chance: Chance
+) -> Indexes:
+    """Draw options again, in place, where a rule is broken; answers where it still is."""
+    stuck = np.arange(columns[dimension].size)
+    for round_ in range(REDRAWS):
+        if round_:
+            columns[dimension][stuck] = draw(space.usable[dimension], stuck.size, chance)
+        some = {one: column[stuck] for one, column in columns.items()}
+        stuck = stuck[breaks_any(some, stuck.size, rules)]
+        if not stuck.size:
             break
-    return np.unique(words[:, ~breaks_any(words, rules)], axis=1)
+    return stuck
 
 
-def draw(options: tuple[int, ...], count: int, chance: Chance) -> Words:
+def _try_every_option(
+    space: Space, columns: dict[int, Column], dimension: int, rules: Sequence[Rule], stuck: Indexes
+) -> Indexes:
+    """Set, in place, the first option that no rule forbids; answers where there is none."""
+    for option in space.usable[dimension]:
+        if not stuck.size:
+            break
+        columns[dimension][stuck] = option
+        some = {one: column[stuck] for one, column in columns.items()}
+        stuck = stuck[breaks_any(some, stuck.size, rules)]
+    return stuck
+
+
+def _mended(space: Space, count: int, chance: Chance) -> Words:
+    """Draw whole words, redraw them in a dimension of every broken rule, drop what stays broken."""
+    words = np.vstack([draw(options, count, chance) for options in space.usable])
+    for _ in range(REPAIR_ROUNDS):
+        any_broken = False
+        for rule in space.rules:
+            broken = np.flatnonzero(rule.broken(dict(enumerate(words)), count))
+            named = sorted(rule.dimensions)
+            if broken.size and named:
+                dimension = named[int(chance.numbers(1, below=len(named))[0])]
+                words[dimension, broken] = draw(space.usable[dimension], broken.size, chance)
+                any_broken = True
+        if not any_broken:
+            break
+    return space.allowed(words).astype(space.word_type)
+
+
+def draw(options: Sequence[int], count: int, chance: Chance) -> Column:
     """Draw options evenly."""
     return np.array(options, dtype=np.int32)[chance.numbers(count, below=len(options))]
-
-
-def mend(
-    words: Words, usable: Sequence[tuple[int, ...]], rules: Sequence[Forbidden], chance: Chance
-) -> bool:
-    """Redraw, in place, one dimension of every broken rule; say whether any was broken."""
-    any_broken = False
-    for rule in rules:
-        broken = np.flatnonzero(breaks(words, rule))
-        if broken.size:
-            dimension, _ = rule[int(chance.numbers(1, below=len(rule))[0])]
-            words[dimension, broken] = draw(usable[dimension], broken.size, chance)
-            any_broken = True
-    return any_broken
-
-
-def breaks(words: Words, rule: Forbidden) -> Mask:
-    """Mark the words in which every pair of the rule occurs."""
-    return np.logical_and.reduce([words[dimension] == option for dimension, option in rule])
-
-
-def breaks_any(words: Words, rules: Sequence[Forbidden]) -> Mask:
-    """Mark the words that break some rule."""
-    broken = np.zeros(words.shape[1], dtype=np.bool_)
-    for rule in rules:
-        broken |= breaks(words, rule)
-    return broken
-
-
-def word_type(usable: Sequence[tuple[int, ...]]) -> np.dtype[np.signedinteger]:
-    """Find the smallest signed type that holds every option number."""
-    return np.min_scalar_type(-1 - max((max(options, default=0) for options in usable), default=0))

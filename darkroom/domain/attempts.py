@@ -1,8 +1,10 @@
 """What one execution of a stage reports to the workflow, which decides what comes next."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, TypeAlias
 
+from darkroom.domain.difference import Certificate
 from darkroom.domain.errors import Failure
 from darkroom.domain.items import Item, StoredPicture
 from darkroom.domain.job import (
@@ -50,6 +52,7 @@ class GenerateOrder:
     prompt_key: str
     image: ImageSpec
     product: tuple[FileId, ...]
+    admitted_at: datetime | None = None  # when the job got its slot; older ones buy first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +66,11 @@ class FinishOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analyzed:
-    """The combinations, or why there are none."""
+    """The combinations and what they are worth, or why there are none."""
 
     combinations: tuple[Combination, ...] = ()
     failure: Failure | None = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class Enhanced:
     failures: dict[str, Failure]
     cost_micros: int = 0
     stopped_by: Failure | None = None  # retryable or wait
+    degraded: tuple[str, ...] = ()  # items whose prompt is the plain template
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +89,22 @@ class PromptsEnhanced:
     """Signal: prompts that a running enhance activity has kept so far, by item."""
 
     prompts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalledBack:
+    """Signal: a purchase of unknown outcome was made after all, and can be collected."""
+
+    item: str
+    take: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopOrder:
+    """Cancel one run of a workflow, as `temporal workflow cancel` does."""
+
+    workflow_id: str
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

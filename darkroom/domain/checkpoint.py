@@ -1,14 +1,14 @@
 """What the store remembers of a job, and how a run takes it over."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from darkroom.domain.errors import Failure
 from darkroom.domain.events import JobEvent
 from darkroom.domain.items import Item
-from darkroom.domain.job import JobId, JobStart
+from darkroom.domain.job import JobId, JobStart, Priority
 from darkroom.domain.ledger import NO_COST, Cost
-from darkroom.domain.lifecycle import JobState, Outcome, Waiting
+from darkroom.domain.lifecycle import JobState, Outcome, Waiting, advance
 from darkroom.domain.stages import NOT_STARTED, Progress
 
 SCHEMA = 1  # of everything in this file; a reader refuses a higher one
@@ -29,6 +29,7 @@ class JobSnapshot:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     cost: Cost = NO_COST
+    priority: Priority | None = None  # None: as requested
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,3 +112,28 @@ class Recorded:
     head: int
     appended: bool = True
     is_writer: bool = True
+
+
+def takes_over(claim: Claim, snapshot: JobSnapshot, *, writer: str) -> bool:
+    """Say whether an open job is claimed by a run that knows its writer to be gone.
+
+    Args:
+        claim: the wish.
+        snapshot: of the job as it stands.
+        writer: who holds it.
+    """
+    start = claim.start
+    names_writer = start.repair is not None and start.repair.writer == writer
+    is_next = snapshot.run == start.expected_run and writer != claim.writer
+    return names_writer and is_next and not snapshot.state.is_terminal
+
+
+def repaired(before: JobSnapshot, start: JobStart) -> JobSnapshot:
+    """Make the snapshot a run begins with that takes an open job over: it goes on as it stood.
+
+    A paused job that is only to be ended is not paused any more: it could not fail.
+    """
+    only_ends = start.repair is not None and start.repair.failure is not None
+    leaves_pause = only_ends and before.state is JobState.PAUSED
+    state = advance(before.state, JobState.PENDING) if leaves_pause else before.state
+    return replace(before, run=before.run + 1, state=state, waiting=None)

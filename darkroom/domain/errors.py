@@ -9,6 +9,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from darkroom.domain.difference import Proof, Relaxation
+
 
 class Disposition(StrEnum):
     """What to do about an error."""
@@ -37,9 +39,18 @@ class DifferenceInfeasible(DarkroomError):
 
     code = "difference_infeasible"
 
-    def __init__(self, message: str, *, largest_feasible: int) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        largest_feasible: int,
+        proof: Proof | None = None,
+        relaxations: tuple[Relaxation, ...] = (),
+    ) -> None:
         super().__init__(message)
         self.largest_feasible = largest_feasible
+        self.proof = proof  # why there are no more; None if more were merely not found
+        self.relaxations = relaxations  # the most helpful first
 
 
 class PictureFault(StrEnum):
@@ -90,6 +101,12 @@ class FenceLost(DarkroomError):
     """A later attempt took over this purchase; leave without touching anything."""
 
     code = "fence_lost"
+
+
+class OperatorsUnreachable(DarkroomError):
+    """Nobody took what operators should be told; it must be told again."""
+
+    code = "operators_unreachable"
 
 
 class IllegalTransition(DarkroomError):
@@ -208,6 +225,7 @@ class Failure:
     billing: Billing = Billing.NONE
     provider: str | None = None
     retry_after: timedelta | None = None
+    model: str | None = None  # whose gate holds the call back
 
 
 MESSAGE_LENGTH = 500

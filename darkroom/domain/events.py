@@ -29,6 +29,12 @@ class EventKind(StrEnum):
     ATTEMPT_FAILED = "attempt_failed"
     JOB_WAITING = "job_waiting"
     JOB_RESUMED = "job_resumed"
+    JOB_PAUSED = "job_paused"
+    JOB_STOPPING = "job_stopping"  # cancelled once what is in flight is collected
+    PRIORITY_CHANGED = "priority_changed"
+    ORDER_REFUSED = "order_refused"  # a signal that the job could not follow
+    IMAGE_UNKNOWN = "image_unknown"  # nobody can tell whether it was bought; somebody decides
+    IMAGE_DECIDED = "image_decided"
     JOB_COMPLETED = "job_completed"
     JOB_FAILED = "job_failed"
     JOB_CANCELLED = "job_cancelled"
@@ -95,6 +101,8 @@ class JobEvent:
     picture: StoredPicture | None = None
     waiting: Waiting | None = None
     result: JobResult | None = None
+    by: str | None = None  # who gave the order
+    note: str | None = None  # what they said, or what was decided
 
     def digest(self) -> str:
         """Fingerprint by which a repeated record is told from a different one."""

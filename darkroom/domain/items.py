@@ -68,7 +68,20 @@ def plan_items(request: JobRequest, combinations: tuple[Combination, ...]) -> tu
     )
 
 
-def revived(item: Item) -> Item:
-    """Put a given-up item back to where a retry takes it up again."""
-    state = ItemState.PROMPTED if item.prompt_key else ItemState.PLANNED
-    return replace(item, state=state, failure=None)
+def revived(item: Item, *, renews_prompt: bool = False, opens_take: bool = False) -> Item:
+    """Put an item back to where a retry takes it up again.
+
+    Args:
+        item: as the run before left it.
+        renews_prompt: have it prompted anew.
+        opens_take: buy it anew, whatever became of the purchases so far.
+    """
+    prompt_key = "" if renews_prompt else item.prompt_key
+    return replace(
+        item,
+        state=ItemState.PROMPTED if prompt_key else ItemState.PLANNED,
+        prompt_key=prompt_key,
+        take=item.take + opens_take,
+        picture=None,
+        failure=None,
+    )

@@ -4,16 +4,22 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType, TypeAlias
+from typing import NewType
 
+from darkroom.domain.difference import (
+    Combination,
+    Constraint,
+    DifferenceRequest,
+    Dimension,
+    Metric,
+)
+from darkroom.domain.difference import DifferenceResult as DifferenceResult
+from darkroom.domain.errors import Failure
 from darkroom.domain.retries import RetryPlan
 
 JobId = NewType("JobId", str)
 OwnerId = NewType("OwnerId", str)
 FileId = NewType("FileId", str)
-
-# (dimension, option) pairs in the order of the request's dimensions.
-Combination: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class JobKind(StrEnum):
@@ -50,48 +56,11 @@ class OnImageFailure(StrEnum):
     FAIL = "fail"
 
 
-class Metric(StrEnum):
-    """How far apart two combinations are."""
+class OnUnknown(StrEnum):
+    """What a job does about a purchase whose answer was lost for good."""
 
-    HAMMING = "hamming"  # the number of dimensions that differ
-    WEIGHTED_HAMMING = "weighted_hamming"  # the weights of the dimensions that differ
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dimension:
-    """One way in which pictures may differ; options are unique, at least one."""
-
-    name: str
-    options: tuple[str, ...]
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constraint:
-    """(dimension, option) pairs that must not all occur in one combination."""
-
-    forbid: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DifferenceRequest:
-    """What the differentiator is asked: `count` combinations, pairwise far apart."""
-
-    dimensions: tuple[Dimension, ...]
-    constraints: tuple[Constraint, ...] = ()
-    count: int
-    metric: Metric = Metric.HAMMING
-    min_difference: float = 1.0
-    history: tuple[Combination, ...] = ()
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DifferenceResult:
-    """Chosen combinations and the smallest distance between any two of them."""
-
-    combinations: tuple[Combination, ...]
-    min_distance: float
+    ASK = "ask"
+    REBUY_ONCE = "rebuy_once"  # booked as possibly double
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +102,9 @@ class JobRequest:
     image: ImageSpec
     on_image_failure: OnImageFailure = OnImageFailure.DELIVER
     labels: dict[str, str] = field(default_factory=dict[str, str])
+    # None where nothing was said, so that the fingerprints of older requests stay what they were.
+    history_min_difference: float | None = None
+    exclusions: tuple[Combination, ...] | None = None
 
     @property
     def picture_count(self) -> int:
@@ -149,6 +121,35 @@ class JobPlans:
     generate: RetryPlan
     concurrency: int  # pictures of one job in flight at once
     estimated_micros: int
+    on_unknown: OnUnknown = OnUnknown.ASK
+
+
+class RetryScope(StrEnum):
+    """Which pictures of a failed or cancelled job a retry makes."""
+
+    FAILED = "failed"  # what is not there yet
+    ALL = "all"  # also those that are there, as new takes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryTerms:
+    """How a run came about that is not a job's first; an edit is a decision to buy anew."""
+
+    by: str
+    scope: RetryScope = RetryScope.FAILED
+    renews_prompts: bool = False  # the prompt was edited
+    opens_takes: bool = False  # what is bought was edited
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """How a run came about that takes an open job over from a run that is gone.
+
+    With a `failure` it only writes the job's end: failed, with a dead letter.
+    """
+
+    writer: str  # of the run that is gone; compared when the job is claimed
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +166,8 @@ class JobStart:
     submitted_at: datetime
     request: JobRequest
     plans: JobPlans
+    retry: RetryTerms | None = None
+    repair: Repair | None = None  # of this one run; the store does not remember it
 
 
 def in_order(combination: Combination, dimensions: tuple[str, ...]) -> Combination | None:
@@ -186,6 +189,8 @@ def difference_request(
         count=request.count,
         metric=request.metric,
         min_difference=request.min_difference,
+        history_min_difference=request.history_min_difference,
         history=history,
+        exclusions=request.exclusions or (),
         seed=int.from_bytes(seed[:4]),
     )

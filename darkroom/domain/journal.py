@@ -19,7 +19,7 @@ from darkroom.domain.checkpoint import (
 from darkroom.domain.errors import Failure
 from darkroom.domain.events import EventKind, EventLog, JobEvent, JobResult
 from darkroom.domain.items import Item, ItemState, StoredPicture
-from darkroom.domain.job import JobStart
+from darkroom.domain.job import JobStart, OwnerId, Priority
 from darkroom.domain.ledger import Cost
 from darkroom.domain.lifecycle import JobState, Outcome, Waiting, advance
 from darkroom.domain.stages import DONE_PERCENT, Progress, Stage, reached
@@ -36,6 +36,8 @@ class Facts:
     failure: Failure | None = None
     picture: StoredPicture | None = None
     result: JobResult | None = None
+    by: str | None = None
+    note: str | None = None
 
 
 NO_FACTS = Facts()
@@ -123,6 +125,20 @@ class JobJournal:
         """Say why the job stands still, or that it moves again; the next event reports it."""
         self._snapshot = replace(self._snapshot, waiting=waiting)
 
+    def rank(self, priority: Priority) -> None:
+        """Change how urgent the job is; the next event reports it."""
+        self._snapshot = replace(self._snapshot, priority=priority)
+
+    @property
+    def owner(self) -> OwnerId:
+        """Whose job it is."""
+        return self._start.owner
+
+    @property
+    def priority(self) -> Priority:
+        """How urgent the job is now."""
+        return self._snapshot.priority or self._start.request.priority
+
     def close(self, outcome: Outcome, *, cost: Cost, failure: Failure | None = None) -> None:
         """Write down how the job ended; the next event reports it."""
         self._snapshot = replace(
@@ -154,6 +170,8 @@ class JobJournal:
                 failure=facts.failure,
                 picture=facts.picture,
                 result=facts.result,
+                by=facts.by,
+                note=facts.note,
             )
         )
         self._snapshot = replace(snapshot, seq=event.seq)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeAlias
 
+from darkroom.domain.breakers import GateKey
 from darkroom.domain.errors import Failure
 from darkroom.domain.items import StoredPicture
 from darkroom.domain.job import JobId, OwnerId
@@ -23,25 +24,34 @@ class LedgerState(StrEnum):
     ACCEPTED = "accepted"  # the provider works on it and names the task
     READY = "ready"  # the provider names the address of the result
     STORED = "stored"  # the picture is ours
-    SETTLED = "settled"  # and it is paid for
+    SETTLED = "settled"  # paid for, and over: with a picture, or with why there is none
     REFUSED = "refused"  # not made, not paid
-    UNKNOWN = "unknown"  # the reply was lost and nobody called back in time
+    UNKNOWN = "unknown"  # the reply was lost and nobody told in time what became of the call
 
 
 # calling -> intent: the provider certainly did not accept, so the take may be sent again.
+# calling -> stored: the reply itself was the picture; -> settled: it was paid for and is useless.
 # ready -> ready: the provider named a fresh address for the same result.
+# unknown -> ...: whoever sent it got the reply after all, or the provider called back.
 MOVES: dict[LedgerState, frozenset[LedgerState]] = {
     LedgerState.INTENT: frozenset({LedgerState.CALLING}),
     LedgerState.CALLING: frozenset(
-        {LedgerState.INTENT, LedgerState.ACCEPTED, LedgerState.REFUSED, LedgerState.UNKNOWN}
+        {
+            *(LedgerState.INTENT, LedgerState.ACCEPTED, LedgerState.STORED),
+            *(LedgerState.SETTLED, LedgerState.REFUSED, LedgerState.UNKNOWN),
+        }
     ),
     LedgerState.ACCEPTED: frozenset({LedgerState.READY, LedgerState.REFUSED}),
     LedgerState.READY: frozenset({LedgerState.READY, LedgerState.STORED}),
     LedgerState.STORED: frozenset({LedgerState.SETTLED}),
     LedgerState.SETTLED: frozenset(),
     LedgerState.REFUSED: frozenset(),
-    LedgerState.UNKNOWN: frozenset({LedgerState.ACCEPTED}),
+    LedgerState.UNKNOWN: frozenset(
+        {LedgerState.ACCEPTED, LedgerState.STORED, LedgerState.SETTLED, LedgerState.REFUSED}
+    ),
 }
+# From `calling` to one of these, the provider has answered: it is there.
+ANSWERED = MOVES[LedgerState.CALLING] - {LedgerState.INTENT, LedgerState.UNKNOWN}
 ADOPTABLE = frozenset({LedgerState.CALLING, LedgerState.UNKNOWN})
 PAID = frozenset({LedgerState.ACCEPTED, LedgerState.READY, LedgerState.STORED, LedgerState.SETTLED})
 
@@ -98,6 +108,11 @@ class LedgerRow:
     hinted: bool = False  # a callback says that there is something to collect
     abandoned: bool = False  # paid for, but its job no longer waits for it
 
+    @property
+    def gate(self) -> GateKey:
+        """Name the gate that its call must pass."""
+        return GateKey(provider=self.provider, model=self.model)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerChanges:
@@ -120,7 +135,7 @@ class Send:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitAdoption:
-    """An earlier attempt sent it and died: wait for the callback until this moment."""
+    """It was sent and nobody knows what became of it: wait for word until this moment."""
 
     until: datetime
 
@@ -155,7 +170,7 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Over:
-    """This take will never become a picture (`refused`), or nobody can tell (`unknown`)."""
+    """This take will never become a picture, or nobody can tell (`unknown`)."""
 
     state: LedgerState
     failure: Failure | None
@@ -169,7 +184,7 @@ def next_step(row: LedgerRow, *, grace: timedelta) -> LedgerStep:
 
     Args:
         row: as just read, under the caller's own fence.
-        grace: how long after `called_at` a callback may still come.
+        grace: how long after `called_at` word of the call may still come.
     """
     match row:
         case LedgerRow(state=LedgerState.INTENT):
@@ -184,7 +199,7 @@ def next_step(row: LedgerRow, *, grace: timedelta) -> LedgerStep:
             return Settle(picture=picture)
         case LedgerRow(state=LedgerState.SETTLED, picture=StoredPicture() as picture):
             return Delivered(picture=picture)
-        case LedgerRow(state=LedgerState.REFUSED | LedgerState.UNKNOWN):
+        case LedgerRow(state=LedgerState.SETTLED | LedgerState.REFUSED | LedgerState.UNKNOWN):
             return Over(state=row.state, failure=row.failure)
         case _:
             raise ValueError(f"ledger row {row.key} is {row.state} but lacks what that state needs")

@@ -47,7 +47,7 @@ def advance(state: JobState, to: JobState) -> JobState:
         IllegalTransition: the table has no such step.
     """
     if to not in TRANSITIONS[state]:
-        raise IllegalTransition(f"a {state} job cannot become {to}; see docs/architecture.md")
+        raise IllegalTransition(f"a {state} job cannot become {to}; see docs/lifecycle.md")
     return to
 
 

@@ -27,13 +27,19 @@ SEARCH_ATTRIBUTES: dict[str, Literal["Keyword", "KeywordList"]] = {
 REQUEST_DIGEST_MEMO = "requestDigest"
 
 # Workflows beside the jobs: one pool, one gate for each model of a provider.
-SLOT_POOL_ID = "slot-pool"
+SLOT_POOL, SLOT_POOL_ID = "slot_pool", "slot-pool"
 GATE_PREFIX = "gate"
+
+# Chores that Temporal starts on a schedule; a schedule's id is its workflow's type with hyphens.
+ESCALATE_DEAD_LETTERS = "escalate_dead_letters"
 
 # What an operator may type to a job, as an update and (the first three) as a signal.
 PAUSE, RESUME, CANCEL = "pause", "resume", "cancel"
 SET_PRIORITY = "set_priority"
 DECIDE = "decide"  # about a purchase of unknown outcome
+PLACE, QUEUE = "place", "queue"  # the pool's queries
+CHANGE_QUEUE = "change_queue"  # the pool's update
+SLOT = "slot"  # a job's query, for the pool
 DESCRIBE = "describe"  # a job's query
 
 # What workflows and activities tell a job.
@@ -44,7 +50,10 @@ CALLED_BACK_SIGNAL = "called_back"  # a purchase of unknown outcome was made aft
 
 # What jobs tell the pool and the gates.
 REQUEST_SLOT_SIGNAL, RELEASE_SLOT_SIGNAL = "request_slot", "release_slot"
-PARK_SIGNAL = "park"
+REFRESH_SIGNAL = "refresh"  # to the pool: a worker has begun, perhaps with other settings
+PARK_SIGNAL, LEAVE_SIGNAL = "park", "leave"
+PROVIDER_GATE = "provider_gate"  # type of a gate's workflow; `open` and `close` are its updates
+OPEN, CLOSE = "open", "close"
 CALL_HEADER = "X-Darkroom-Call"
 
 

@@ -5,20 +5,39 @@ reached, and nothing else for that reason.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from darkroom.domain.admission import QueueTerms, QueueView, SlotClaim, SlotRelease, SlotRequest
+from darkroom.domain.audit import AuditEntry, AuditRecord
+from darkroom.domain.breakers import BreakerPlan, FailedCall, Gate, GateKey, HandMove
 from darkroom.domain.checkpoint import (
     Claim,
     Claimed,
     ClaimRefused,
     JobRecord,
+    LiveJob,
     RecordBatch,
     Recorded,
 )
+from darkroom.domain.dead_letters import (
+    DeadLetter,
+    LetterCount,
+    LetterFilter,
+    LetterRecord,
+    LetterVerdict,
+)
+from darkroom.domain.drift import (
+    JobPlace,
+    KeptFile,
+    RunView,
+    WrittenJob,
+)
+from darkroom.domain.errors import Failure
+from darkroom.domain.escalation import Escalation
 from darkroom.domain.events import JobEvent
-from darkroom.domain.items import StoredPicture, VerifiedPicture
+from darkroom.domain.items import Item, StoredPicture, VerifiedPicture
 from darkroom.domain.job import (
     Combination,
     DifferenceRequest,
@@ -27,6 +46,7 @@ from darkroom.domain.job import (
     ImageSpec,
     JobId,
     JobKind,
+    JobStart,
     OwnerId,
     Priority,
 )
@@ -39,6 +59,8 @@ from darkroom.domain.ledger import (
 )
 from darkroom.domain.lifecycle import JobState
 from darkroom.domain.names import Ring
+from darkroom.domain.parking import ParkOrder
+from darkroom.domain.permits import CallTerms, Held
 from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt, PromptAsk
 
 
@@ -136,6 +158,22 @@ class CallLedger(Protocol):
         """
         ...
 
+    async def call(self, row: LedgerRow, terms: CallTerms) -> LedgerRow | Held:
+        """Move `intent -> calling`, if the gate and the provider's limits let this call through.
+
+        All in one transaction: the gate, what is in flight, the rates, the calls of older jobs
+        that wait, whether the job is paused, fence and state. A call that is held back because
+        the provider is busy waits in line from then on, for as long as it keeps asking.
+
+        Raises:
+            FenceLost: the row has another fence or another state by now.
+        """
+        ...
+
+    async def step_aside(self, key: CallKey) -> None:
+        """Stop waiting in line; harmless if it does not wait."""
+        ...
+
     async def adopt(self, key: CallKey, task_id: str) -> LedgerRow | None:
         """Book a callback: `calling | unknown -> accepted`, and in any state a hint; ring.
 
@@ -160,6 +198,41 @@ class CallLedger(Protocol):
 
     async def of_job(self, job_id: JobId) -> tuple[LedgerRow, ...]:
         """Read all purchases of a job, by item and take."""
+        ...
+
+
+class GateBoard(Protocol):
+    """Whether each model of each provider may be called. Purchases ask through the ledger.
+
+    A purchase that leaves `calling` because its provider answered closes the gate by itself.
+    """
+
+    async def gate(self, key: GateKey) -> Gate:
+        """Read a gate; one that was never moved is closed."""
+        ...
+
+    async def gates(self) -> tuple[Gate, ...]:
+        """Read every gate that was ever moved, by provider and model."""
+        ...
+
+    async def ask(self, key: GateKey, call: str, terms: CallTerms) -> Held | None:
+        """Let a call without a ledger row through, counting it where there are rates."""
+        ...
+
+    async def succeeded(self, key: GateKey, call: str) -> None:
+        """Forget failures, and close a gate whose canary this was."""
+        ...
+
+    async def failed(self, told: FailedCall, plan: BreakerPlan) -> Gate:
+        """Count a failure, and answer the gate after it."""
+        ...
+
+    async def move(self, moved: HandMove) -> Gate:
+        """Open or close a gate by hand, audited in the same transaction.
+
+        Raises:
+            IllegalTransition: it is closed already.
+        """
         ...
 
 
@@ -201,13 +274,39 @@ class PromptEnhancer(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProductPhoto:
+    """A product photo as it travels inside an order."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PictureOrder:
-    """What is sent to an image provider."""
+    """What is sent to an image provider; `prepare` fills in photos that travel along."""
 
     call: CallKey
     prompt: str
     image: ImageSpec
     product: tuple[FileId, ...]
+    photos: tuple[ProductPhoto, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskAccepted:
+    """The provider works on the picture, under this name."""
+
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureMade:
+    """The reply is the picture; there is nothing to ask for later."""
+
+    content: bytes = field(repr=False)
+
+
+Bought: TypeAlias = TaskAccepted | PictureMade
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,22 +317,38 @@ class Ready:
 
 
 class ImageProvider(Protocol):
-    """A paid image API that works on tasks: submit, ask, fetch."""
+    """A paid image API: it works on tasks (submit, ask, fetch), or answers with the picture."""
 
     @property
     def grace(self) -> timedelta:
-        """How long after a lost reply its callback may still come; longer than a POST."""
+        """How long after a call word of it may still come; longer than a POST takes."""
+        ...
+
+    @property
+    def calls_back(self) -> bool:
+        """Say whether a callback may still tell what became of a call whose reply was lost."""
         ...
 
     def price_micros(self, image: ImageSpec) -> int:
         """Highest possible price of one picture."""
         ...
 
-    async def submit(self, order: PictureOrder) -> str:
-        """Buy one picture, with one POST; answers the provider's task id.
+    async def prepare(self, order: PictureOrder) -> PictureOrder:
+        """Put into an order what must travel with it; free, and nothing is sent.
 
         Raises:
-            ProviderError: `billing` says whether it may have been accepted.
+            StoreUnavailable, FilesUnavailable: ask again.
+            FileMissing: a photo is not there.
+            RequestRefused: the order can never be sent.
+        """
+        ...
+
+    async def submit(self, order: PictureOrder) -> Bought:
+        """Buy one picture, with one POST.
+
+        Raises:
+            ProviderError: `billing` says whether it may have been accepted; `cost_micros` is
+                what an answer without a picture cost, where that is known.
         """
         ...
 
@@ -241,7 +356,7 @@ class ImageProvider(Protocol):
         """Ask once; None while the provider is still drawing.
 
         Raises:
-            ProviderError: the task failed, or could not be asked about.
+            ProviderError: the task failed, could not be asked about, or was never one.
         """
         ...
 
@@ -336,8 +451,273 @@ class FileCatalog(Protocol):
 
 
 class JobSignals(Protocol):
-    """A word from a running activity to its own job's workflow."""
+    """A word from an activity to its own job's workflow."""
+
+    async def cancel(self, workflow_id: str, run_id: str) -> None:
+        """Ask Temporal to cancel one run; harmless when it is over."""
+        ...
 
     async def prompts_enhanced(self, job_id: JobId, prompts: dict[str, str]) -> None:
         """Tell which items have a prompt now; the workflow ignores what it already knows."""
+        ...
+
+
+class GateSignals(Protocol):
+    """A word to the workflow of a gate, which is made when it is not there."""
+
+    async def park(self, order: ParkOrder) -> None:
+        """Have a job woken when its calls may pass; repeated: in place."""
+        ...
+
+    async def watch(self, key: GateKey) -> None:
+        """Have somebody look after a gate that has opened; harmless when somebody does."""
+        ...
+
+
+class AuditLog(Protocol):
+    """What operators and schedules did; only ever added to."""
+
+    async def add(self, entry: AuditEntry) -> None:
+        """Write one deed down."""
+        ...
+
+    async def entries(
+        self, target: str | None = None, *, before: int | None = None, limit: int
+    ) -> tuple[AuditRecord, ...]:
+        """Read deeds, newest first; with a target, only what was done to it.
+
+        Args:
+            target: id of what was touched; None for everything.
+            before: number of the last deed of the page before.
+            limit: at most.
+        """
+        ...
+
+
+class DeadLetterStore(Protocol):
+    """Failed runs that somebody must look at.
+
+    A job's failed end parks its letter, and the claim of its next run closes it, in the
+    transactions that store them: no method of this port is needed for either. Every deed here
+    is audited in its own transaction, except `redriven`: whoever redrives audits that first.
+    """
+
+    async def park(self, letter: DeadLetter, *, by: str) -> None:
+        """Park a run that cannot say itself that it failed; one that is there is renewed."""
+        ...
+
+    async def letters(self, wanted: LetterFilter, *, limit: int) -> tuple[LetterRecord, ...]:
+        """List letters, oldest first by (parked_at, job_id, run)."""
+        ...
+
+    async def letter(self, job_id: JobId, *, run: int | None = None) -> LetterRecord | None:
+        """Read the letter of a run, or of the job's latest run that has one."""
+        ...
+
+    async def counts(self, wanted: LetterFilter) -> tuple[LetterCount, ...]:
+        """Count letters by code and stage, most first; the filter's place is ignored."""
+        ...
+
+    async def due(
+        self, at: datetime, ladder: Sequence[timedelta], *, limit: int
+    ) -> tuple[Escalation, ...]:
+        """Find parked letters whose level is lower than their age asks for, oldest first."""
+        ...
+
+    async def escalate(self, told: Sequence[Escalation], *, at: datetime, by: str) -> int:
+        """Raise the level of letters that were told; counts those that were still due."""
+        ...
+
+    async def discard(self, verdict: LetterVerdict) -> bool:
+        """Close a parked letter for good; false when it is not parked (any more)."""
+        ...
+
+    async def reopen(self, verdict: LetterVerdict) -> bool:
+        """Park a discarded letter again, untold; false when it is not, or its job went on."""
+        ...
+
+    async def redriven(self, verdict: LetterVerdict) -> bool:
+        """Close a letter whose job was started again, or say why its claim has closed it.
+
+        False when somebody else started it, or it is said already.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One thing that operators should look at; `key` is the same when it is told again."""
+
+    key: str
+    kind: str  # past tense, as in the log
+    at: datetime
+    facts: dict[str, str | int | None]
+
+
+class Notifier(Protocol):
+    """The way to the people who run the house, beside the log."""
+
+    async def tell(self, alerts: Sequence[Alert]) -> None:
+        """Tell all of them at once; at least one.
+
+        Raises:
+            OperatorsUnreachable: nobody took them; tell them again.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPlace:
+    """One purchase's place among all of a state, oldest call first."""
+
+    called_at: datetime
+    key: CallKey
+
+
+class Inventory(Protocol):
+    """What the store holds of all owners, page by page, for reconcile.
+
+    `after` is the place of the last row of the page before.
+    """
+
+    async def jobs_in(
+        self, state: JobState, *, after: JobPlace | None = None, limit: int
+    ) -> tuple[WrittenJob, ...]:
+        """Read jobs in one state, oldest first."""
+        ...
+
+    async def written(self, job_id: JobId) -> WrittenJob | None:
+        """Read one job's row with the name of its writer."""
+        ...
+
+    async def restore(self, job: WrittenJob, items: tuple[Item, ...]) -> bool:
+        """Write a job that the store has forgotten; false if it is there."""
+        ...
+
+    async def kept_files(
+        self, *, after: tuple[JobId, str] | None = None, limit: int
+    ) -> tuple[KeptFile, ...]:
+        """Read the stored pictures of all jobs, by job and item."""
+        ...
+
+    async def purchases_in(
+        self,
+        state: LedgerState,
+        *,
+        called_before: datetime,
+        after: CallPlace | None = None,
+        limit: int,
+    ) -> tuple[LedgerRow, ...]:
+        """Read purchases in one state that nobody has abandoned, oldest call first."""
+        ...
+
+    async def note(self, row: LedgerRow, failure: Failure | None) -> bool:
+        """Write down what is wrong with a purchase, or that nothing is; false if it moved on."""
+        ...
+
+
+class JobTruth(Protocol):
+    """What Temporal says of jobs, and what may be done to their runs from outside.
+
+    When Temporal cannot be asked, its own error leaves, and the step is tried again.
+    """
+
+    async def run_of(self, workflow_id: str) -> RunView | None:
+        """Describe the latest run; None if Temporal knows none."""
+        ...
+
+    def running(self) -> AsyncIterator[JobId]:
+        """Name the jobs that run; one that began or ended just now may be missed."""
+        ...
+
+    async def live(self, job_id: JobId) -> LiveJob | None:
+        """Ask a job's latest run what it knows; None if no worker answers."""
+        ...
+
+    async def queue(self) -> QueueView | None:
+        """Ask the pool who holds a slot; None if there is no pool, or no worker answers."""
+        ...
+
+    async def start_of(self, run: RunView) -> JobStart:
+        """Read with what a run was started."""
+        ...
+
+    async def end_of(self, run: RunView) -> Failure:
+        """Read how a run that is over came to its end, in words and with its code."""
+        ...
+
+    async def terminate(self, run: RunView, *, reason: str) -> None:
+        """End a run without a word to it; harmless when it is over."""
+        ...
+
+    async def restart(self, start: JobStart, *, then: str | None = None) -> bool:
+        """Start one more run of a job; false if one is running already.
+
+        Args:
+            start: of the run.
+            then: what the run is told as soon as it is started, `cancel` or `pause`.
+        """
+        ...
+
+
+class QueueStore(Protocol):
+    """How the queue admits jobs, where an operator has changed it."""
+
+    async def terms(self) -> QueueTerms | None:
+        """Read what an operator decided last; None: the settings hold."""
+        ...
+
+    async def change(self, terms: QueueTerms, deed: AuditEntry) -> None:
+        """Keep terms and the deed that made them, both or neither.
+
+        Idempotent by `terms.changed_at`: terms that are kept already are not audited twice.
+        """
+        ...
+
+
+class QueueSignals(Protocol):
+    """A word to the slot pool, which is made when it is not there."""
+
+    async def request(self, request: SlotRequest) -> None:
+        """Ask for a slot."""
+        ...
+
+    async def release(self, release: SlotRelease) -> None:
+        """Give a slot back, or leave the line."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRun:
+    """One execution in Temporal of a job that needs a slot."""
+
+    workflow_id: str
+    run_id: str
+    first_run_id: str | None = None  # lists do not tell it
+    owner: OwnerId
+    started_at: datetime
+    closed_at: datetime | None = None  # none: it is open
+
+
+class JobRuns(Protocol):
+    """What Temporal knows of jobs that need slots; an RPC that fails leaves as its own error."""
+
+    async def running(self) -> tuple[JobRun, ...]:
+        """List open runs; one that began within the last second may be missing."""
+        ...
+
+    async def ended_since(self, moment: datetime) -> tuple[JobRun, ...]:
+        """List runs that were ended from outside: terminated, or timed out by Temporal."""
+        ...
+
+    async def run_of(self, workflow_id: str, *, run_id: str | None = None) -> JobRun | None:
+        """Find a run, by default the job's latest; None when Temporal has forgotten it."""
+        ...
+
+    async def slot_claim(self, run: JobRun) -> SlotClaim | None:
+        """Ask a run, open or not, what it holds or waits for; None: it does not answer."""
+        ...
+
+    async def is_alone(self, workflow_id: str, run_id: str, *, since: datetime) -> bool:
+        """Say whether no other run of a workflow was open at or after a moment."""
         ...

@@ -27,9 +27,10 @@ from darkroom.domain.errors import (
 from darkroom.providers.retry_after import read_retry_after
 
 CONNECT_SECONDS = 5.0
-MAX_ANSWER_BYTES = 1024 * 1024  # the longest JSON answer seen is a few kilobytes
+MAX_ANSWER_BYTES = 1024 * 1024  # the longest JSON answer without a picture is a few kilobytes
 MAX_TOLD_CHARACTERS = 200  # of a provider's own words in our messages
 SERVER_ERRORS = 500
+UNAVAILABLE = 503  # whoever says so has passed nothing on
 OUR_TOKEN = re.compile(r"(?<=[?&]t=)\w+")  # in addresses that a provider may repeat to us
 
 # HTTP statuses and codes in bodies alike. Source: providers.md 2.5, 3.2.
@@ -70,6 +71,7 @@ class Outgoing:
     query: Mapping[str, str] | None = None
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     is_paid: bool = False  # then a break after the first byte may have cost money
+    max_answer_bytes: int = MAX_ANSWER_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +175,17 @@ def refusal(answer: Answer, *, code: int | None = None, told: str = "") -> Provi
     )
 
 
+def unsigned(answer: Answer) -> ProviderError:
+    """Classify an answer that the provider itself did not write.
+
+    A proxy that says 502 or 504 may have passed a purchase on before.
+    """
+    is_beyond_us = answer.status >= SERVER_ERRORS and answer.status != UNAVAILABLE
+    if answer.is_success or is_beyond_us:
+        return unreadable(answer, reason="not in the provider's words")
+    return refusal(answer)
+
+
 def read_as(kind: type[M], answer: Answer) -> M:
     """Read the JSON of a success.
 
@@ -222,20 +235,20 @@ async def _send(client: httpx.AsyncClient, outgoing: Outgoing, wire: Wire) -> An
         follow_redirects=False,
         extensions={"trace": wire.watch},
     ) as response:
-        content = await _read_capped(response)
+        content = await _read_capped(response, outgoing.max_answer_bytes)
     answer = Answer(
         outgoing=outgoing, status=response.status_code, headers=response.headers, content=content
     )
-    if len(content) > MAX_ANSWER_BYTES:
-        raise unreadable(answer, reason=f"longer than {MAX_ANSWER_BYTES} bytes")
+    if len(content) > outgoing.max_answer_bytes:
+        raise unreadable(answer, reason=f"longer than {outgoing.max_answer_bytes} bytes")
     return answer
 
 
-async def _read_capped(response: httpx.Response) -> bytes:
+async def _read_capped(response: httpx.Response, max_bytes: int) -> bytes:
     content = bytearray()
     async for piece in response.aiter_bytes():
         content += piece
-        if len(content) > MAX_ANSWER_BYTES:
+        if len(content) > max_bytes:
             break
     return bytes(content)
 

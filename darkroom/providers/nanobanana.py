@@ -23,18 +23,17 @@ from darkroom.domain.errors import (
 from darkroom.domain.job import FileId, ImageSpec
 from darkroom.domain.ledger import CallKey
 from darkroom.domain.names import CALL_HEADER
-from darkroom.domain.ports import PictureOrder, Ready
+from darkroom.domain.ports import PictureOrder, Ready, TaskAccepted
 from darkroom.domain.tokens import callback_token, file_token
 from darkroom.providers.downloads import MEBIBYTE, DownloadOptions, download
 from darkroom.providers.http_client import (
-    SERVER_ERRORS,
     Answer,
     Outgoing,
     exchange,
     quoted,
     read_as,
     refusal,
-    unreadable,
+    unsigned,
 )
 from darkroom.providers.nanobanana_wire import (
     ENDPOINTS,
@@ -48,7 +47,6 @@ from darkroom.providers.nanobanana_wire import (
 )
 
 PROVIDER = "nanobanana"
-UNAVAILABLE = 503  # whoever says so has passed nothing on
 UNKNOWN_TASK = frozenset({404, 422})
 
 
@@ -81,7 +79,7 @@ class NanobananaOptions:
 
 
 class NanobananaProvider:
-    """Every method sends one request; `download` follows at most three redirects.
+    """Each request is sent once; `download` follows at most three redirects.
 
     Args:
         client: from `open_client`; is sent the key.
@@ -113,6 +111,11 @@ class NanobananaProvider:
         """How long after a lost reply its callback may still come; longer than a POST."""
         return self._options.grace
 
+    @property
+    def calls_back(self) -> bool:
+        """Its address names the purchase, so a callback adopts what a lost reply has orphaned."""
+        return True
+
     def price_micros(self, image: ImageSpec) -> int:
         """Highest possible price of one picture.
 
@@ -128,8 +131,12 @@ class NanobananaProvider:
             )
         return price
 
-    async def submit(self, order: PictureOrder) -> str:
-        """Buy one picture, with one POST; answers the provider's task id.
+    async def prepare(self, order: PictureOrder) -> PictureOrder:
+        """Leave it as it is: the provider fetches photos from us by itself."""
+        return order
+
+    async def submit(self, order: PictureOrder) -> TaskAccepted:
+        """Buy one picture, with one POST.
 
         Raises:
             ProviderError: `billing` says whether it may have been accepted.
@@ -138,10 +145,10 @@ class NanobananaProvider:
         answer = await exchange(self._client, self._purchase(order))
         verdict = _verdict(answer)
         if verdict is None:
-            raise _unsigned(answer)
+            raise unsigned(answer)
         if verdict.code != SUCCESS:
             raise refusal(answer, code=verdict.code, told=verdict.msg or "")
-        return read_as(SubmitAnswer, answer).content.task_id
+        return TaskAccepted(task_id=read_as(SubmitAnswer, answer).content.task_id)
 
     async def collect(self, task_id: str) -> Ready | None:
         """Ask once; None while the provider is still drawing.
@@ -152,7 +159,7 @@ class NanobananaProvider:
         answer = await exchange(self._client, self._question(task_id))
         verdict = _verdict(answer)
         if verdict is None:
-            raise _unsigned(answer)
+            raise unsigned(answer)
         if verdict.code in UNKNOWN_TASK:
             raise _unknown(task_id)
         if verdict.code != SUCCESS:
@@ -226,17 +233,6 @@ def _verdict(answer: Answer) -> Envelope | None:
     except ValidationError:
         return None
     return None if envelope.code == SUCCESS and not answer.is_success else envelope
-
-
-def _unsigned(answer: Answer) -> ProviderError:
-    """Classify an answer that the provider itself did not write.
-
-    A proxy that says 502 or 504 may have passed a purchase on before.
-    """
-    is_beyond_us = answer.status >= SERVER_ERRORS and answer.status != UNAVAILABLE
-    if answer.is_success or is_beyond_us:
-        return unreadable(answer, reason="not in the provider's words")
-    return refusal(answer)
 
 
 def _outcome(record: TaskRecord, task_id: str) -> Ready | None:

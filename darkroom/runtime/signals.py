@@ -1,8 +1,8 @@
-"""A word from a running activity to its own job's workflow."""
+"""A word from an activity to its own job's workflow."""
 
 import structlog
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from darkroom.domain.attempts import PromptsEnhanced
 from darkroom.domain.job import JobId
@@ -16,6 +16,18 @@ class TemporalJobSignals:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+
+    async def cancel(self, workflow_id: str, run_id: str) -> None:
+        """Ask Temporal to cancel one run; harmless when it is over.
+
+        Raises:
+            RPCError: Temporal could not be asked.
+        """
+        try:
+            await self._client.get_workflow_handle(workflow_id, run_id=run_id).cancel()
+        except RPCError as error:
+            if error.status is not RPCStatusCode.NOT_FOUND:
+                raise
 
     async def prompts_enhanced(self, job_id: JobId, prompts: dict[str, str]) -> None:
         """Tell which items have a prompt now."""

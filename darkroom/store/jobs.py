@@ -14,12 +14,15 @@ from darkroom.domain.checkpoint import (
     ClaimRefused,
     JobRecord,
     JobSnapshot,
+    repaired,
+    takes_over,
 )
 from darkroom.domain.items import Item, StoredPicture
 from darkroom.domain.job import Combination, JobId, OwnerId, in_order
 from darkroom.domain.lifecycle import JobState, advance
 from darkroom.domain.ports import JobFilter
 from darkroom.store.engine import insert_into
+from darkroom.store.letter_filing import close_letters
 from darkroom.store.listing import label_values, listing
 from darkroom.store.rows import ITEMS, JOBS, LABELS
 from darkroom.store.threads import ThreadedEngine
@@ -108,9 +111,12 @@ class SqlJobStore:
         row = connection.execute(JOB_FOR_CLAIM, {"job_id": claim.start.job_id}).one_or_none()
         if row is None:
             return ClaimRefused(run=0)
-        snapshot = _snapshot(row)
+        snapshot = snapshot_of(row)
         if row.run == claim.start.expected_run and snapshot.state in RETRIED_STATES:
             snapshot = _retried(snapshot)
+            _take_over(connection, claim, snapshot)
+        elif takes_over(claim, snapshot, writer=row.writer):
+            snapshot = repaired(snapshot, claim.start)
             _take_over(connection, claim, snapshot)
         elif (row.writer, row.run) != (claim.writer, claim.start.expected_run + 1):
             return ClaimRefused(run=row.run)
@@ -146,11 +152,12 @@ def _take_over(connection: Connection, claim: Claim, snapshot: JobSnapshot) -> N
     connection.execute(TAKE_OVER, {"job_id": job_id, **_claimed_values(claim, snapshot)})
     connection.execute(UNLABEL, {"of_job": job_id})
     _label(connection, claim)
+    close_letters(connection, claim)
 
 
 def _claimed_values(claim: Claim, snapshot: JobSnapshot) -> dict[str, Any]:
     """Fill the columns that a won claim decides; a retry may bring an edited request."""
-    start = claim.start
+    start = replace(claim.start, repair=None)  # it concerns this one run
     return {
         "owner": start.owner,
         "kind": start.request.kind,
@@ -183,10 +190,10 @@ def _items(connection: Connection, job_id: str) -> tuple[Item, ...]:
 
 
 def _record(row: Row[Any]) -> JobRecord:
-    return JobRecord(start=row.start, snapshot=_snapshot(row))
+    return JobRecord(start=row.start, snapshot=snapshot_of(row))
 
 
-def _snapshot(row: Row[Any]) -> JobSnapshot:
+def snapshot_of(row: Row[Any]) -> JobSnapshot:
     """Read the state of a job, with the numbers that the row itself counts by.
 
     Raises:

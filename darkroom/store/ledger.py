@@ -5,12 +5,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, case, select, tuple_, update
+from sqlalchemy import Connection, Row, bindparam, case, select, tuple_, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from darkroom.domain.errors import FenceLost, IllegalTransition
-from darkroom.domain.job import JobId, OwnerId
+from darkroom.domain.errors import IllegalTransition
+from darkroom.domain.job import JobId
 from darkroom.domain.ledger import (
     ADOPTABLE,
+    ANSWERED,
     MOVES,
     CallKey,
     LedgerChanges,
@@ -19,7 +21,11 @@ from darkroom.domain.ledger import (
     TakeOpening,
 )
 from darkroom.domain.names import Ring
+from darkroom.domain.permits import CallTerms, Held
+from darkroom.store.calling import STEP_ASIDE, call_or_hold, fence_lost
 from darkroom.store.engine import insert_into
+from darkroom.store.gate_rows import quieten
+from darkroom.store.ledger_rows import OF_THIS_CALL, ledger_row, named
 from darkroom.store.ringing import ring
 from darkroom.store.rows import LEDGER
 from darkroom.store.threads import ThreadedEngine
@@ -27,11 +33,6 @@ from darkroom.store.threads import ThreadedEngine
 FIRST_FENCE = 1
 CHANGING = ("called_at", "task_id", "result_url", "picture", "failure")
 
-OF_THIS_CALL = and_(
-    LEDGER.c.job_id == bindparam("of_job"),
-    LEDGER.c.item == bindparam("of_item"),
-    LEDGER.c.take == bindparam("of_take"),
-)
 ADOPTED = LEDGER.c.state.in_(sorted(ADOPTABLE))
 ADOPTED_TASK = bindparam("adopted_task", type_=LEDGER.c.task_id.type)
 ADOPT = (
@@ -65,7 +66,7 @@ ROWS_OF_JOB = (
 
 
 class SqlCallLedger:
-    """The port `CallLedger` over one database; every change is one statement."""
+    """The port `CallLedger` over one database; every change is one transaction."""
 
     def __init__(self, engine: ThreadedEngine) -> None:
         """Take the database to speak to."""
@@ -93,7 +94,7 @@ class SqlCallLedger:
             "fence": FIRST_FENCE,
         }
         row = await self._engine.write(lambda c: c.execute(self._open, values).one())
-        return _ledger_row(row)
+        return ledger_row(row)
 
     async def move(self, row: LedgerRow, to: LedgerState, changes: LedgerChanges) -> LedgerRow:
         """Make one transition under `row.fence` from `row.state`, or nothing.
@@ -114,68 +115,62 @@ class SqlCallLedger:
             .values(state=to, **values)
             .returning(*LEDGER.c)
         )
-        named = _named(row.key)
-        moved = await self._engine.write(lambda c: c.execute(moving, named).one_or_none())
+        moved = await self._engine.write(partial(_move, row=row, to=to, moving=moving))
         if moved is None:
-            raise FenceLost(
-                f"purchase {row.key} is no longer {row.state} under fence {row.fence}; another "
-                "attempt has it, so leave it alone"
-            )
-        return _ledger_row(moved)
+            raise fence_lost(row)
+        return ledger_row(moved)
+
+    async def call(self, row: LedgerRow, terms: CallTerms) -> LedgerRow | Held:
+        """Move `intent -> calling`, if the gate and the provider's limits let this call through.
+
+        Raises:
+            FenceLost: the row has another fence or another state by now.
+        """
+        answer = await self._engine.write(partial(call_or_hold, row=row, terms=terms))
+        return answer if isinstance(answer, Held) else ledger_row(answer)
+
+    async def step_aside(self, key: CallKey) -> None:
+        """Stop waiting in line; harmless if it does not wait."""
+        await self._engine.write(lambda c: c.execute(STEP_ASIDE, named(key)))
 
     async def adopt(self, key: CallKey, task_id: str) -> LedgerRow | None:
         """Book a callback: `calling | unknown -> accepted`, and in any state a hint; ring."""
         adopted = await self._engine.write(partial(_adopt, key=key, task_id=task_id))
-        return None if adopted is None else _ledger_row(adopted)
+        return None if adopted is None else ledger_row(adopted)
 
     async def withdraw(self, key: CallKey, called_at: datetime) -> None:
         """Take a call back that was certainly not accepted: `calling -> intent`, or nothing."""
-        asked = {**_named(key), "sent_at": called_at}
+        asked = {**named(key), "sent_at": called_at}
         await self._engine.write(lambda c: c.execute(WITHDRAW, asked))
 
     async def abandon(self, key: CallKey) -> None:
         """Mark a purchase whose job no longer waits for it."""
-        await self._engine.write(lambda c: c.execute(ABANDON, _named(key)))
+        await self._engine.write(lambda c: c.execute(ABANDON, named(key)))
 
     async def rows(self, keys: Sequence[CallKey]) -> tuple[LedgerRow, ...]:
         """Read the rows that exist, in any order."""
         asked = {"keys": [(key.job, key.item, key.take) for key in keys]}
         found = await self._engine.read(lambda c: c.execute(ROWS, asked).all())
-        return tuple(_ledger_row(row) for row in found)
+        return tuple(ledger_row(row) for row in found)
 
     async def of_job(self, job_id: JobId) -> tuple[LedgerRow, ...]:
         """Read all purchases of a job, by item and take."""
         asked = {"of_job": job_id}
         found = await self._engine.read(lambda c: c.execute(ROWS_OF_JOB, asked).all())
-        return tuple(_ledger_row(row) for row in found)
+        return tuple(ledger_row(row) for row in found)
+
+
+def _move(
+    connection: Connection, *, row: LedgerRow, to: LedgerState, moving: ReturningUpdate[Any]
+) -> Row[Any] | None:
+    if row.state is LedgerState.CALLING and to in ANSWERED:
+        quieten(connection, row.gate, str(row.key))
+    return connection.execute(moving, named(row.key)).one_or_none()
 
 
 def _adopt(connection: Connection, *, key: CallKey, task_id: str) -> Row[Any] | None:
-    values = {**_named(key), "adopted_task": task_id}
+    values = {**named(key), "adopted_task": task_id}
     adopted = connection.execute(ADOPT, values).one_or_none()
     if adopted is not None:
         ring(connection, Ring(call=key))
     return adopted
-
-
-def _named(key: CallKey) -> dict[str, Any]:
-    return {"of_job": key.job, "of_item": key.item, "of_take": key.take}
-
-
-def _ledger_row(row: Row[Any]) -> LedgerRow:
-    return LedgerRow(
-        key=CallKey(job=JobId(row.job_id), item=row.item, take=row.take),
-        owner=OwnerId(row.owner),
-        provider=row.provider,
-        model=row.model,
-        price_micros=row.price_micros,
-        state=LedgerState(row.state),
-        fence=row.fence,
-        called_at=row.called_at,
-        task_id=row.task_id,
-        result_url=row.result_url,
-        picture=row.picture,
-        failure=row.failure,
-        hinted=row.hinted,
-        abandoned=row.abandoned,
-    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from darkroom.domain.checkpoint import RecordBatch, Recorded
 from darkroom.domain.events import JobEvent
@@ -13,6 +13,7 @@ from darkroom.domain.job import JobId
 from darkroom.domain.names import Ring
 from darkroom.store.batches import check_numbers
 from darkroom.store.engine import insert_into
+from darkroom.store.letter_filing import keep_letters
 from darkroom.store.ringing import ring
 from darkroom.store.rows import ITEMS, JOBS, OUTBOX
 from darkroom.store.threads import ThreadedEngine
@@ -24,7 +25,12 @@ MOVE_FORWARD = (
         JOBS.c.writer == bindparam("by"),
         JOBS.c.seq == bindparam("head"),
     )
-    .values(seq=bindparam("last"), state=bindparam("to"), snapshot=bindparam("after"))
+    .values(
+        seq=bindparam("last"),
+        state=bindparam("to"),
+        priority=func.coalesce(bindparam("ranked", type_=JOBS.c.priority.type), JOBS.c.priority),
+        snapshot=bindparam("after"),
+    )
     .returning(JOBS.c.owner)
 )
 APPEND = insert(OUTBOX)
@@ -111,6 +117,7 @@ class SqlOutbox:
                 "head": events[0].seq - 1,
                 "last": events[-1].seq,
                 "to": batch.snapshot.state,
+                "ranked": batch.snapshot.priority,
                 "after": batch.snapshot,
             },
         )
@@ -118,8 +125,9 @@ class SqlOutbox:
             return False
         connection.execute(APPEND, [_event_values(batch, event) for event in events])
         if batch.items:
-            items = [_item_values(batch, owner, item) for item in batch.items]
+            items = [item_values(batch.job_id, owner, item) for item in batch.items]
             connection.execute(self._keep_items, items)
+        keep_letters(connection, batch, events)
         ring(connection, Ring(job_id=batch.job_id))
         return True
 
@@ -155,9 +163,10 @@ def _event_values(batch: RecordBatch, event: JobEvent) -> dict[str, Any]:
     }
 
 
-def _item_values(batch: RecordBatch, owner: str, item: Item) -> dict[str, Any]:
+def item_values(job_id: JobId, owner: str, item: Item) -> dict[str, Any]:
+    """Write an item as a row."""
     return {
-        "job_id": batch.job_id,
+        "job_id": job_id,
         "key": item.key,
         "owner": owner,
         "state": item.state,

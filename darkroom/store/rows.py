@@ -19,6 +19,10 @@ from darkroom.store.columns import JsonOf
 
 OF_A_JOB = "jobs.id"
 
+# Conditions of partial indexes. A query must repeat them word for word to be answered by one.
+IN_FLIGHT = "state IN ('calling', 'accepted') AND NOT hinted"
+IS_WANTED = "wanted_at IS NOT NULL"
+
 
 class Jobs(SQLModel, table=True):
     """One job: who writes it, how far its log has come, and the state after that number.
@@ -105,11 +109,25 @@ class Outbox(SQLModel, table=True):
 class Ledger(SQLModel, table=True):
     """One purchase. No foreign key: what was paid is remembered longer than the job.
 
-    The indexes count a provider's calls within a minute or an hour, and find what is unsettled.
+    The indexes find what is in flight at a provider, which calls wait for it, and what is
+    unsettled.
     """
 
     __table_args__ = (
-        Index("ix_ledger_provider_called", "provider", "called_at"),
+        Index(
+            "ix_ledger_in_flight",
+            "provider",
+            "called_at",
+            sqlite_where=text(IN_FLIGHT),
+            postgresql_where=text(IN_FLIGHT),
+        ),
+        Index(
+            "ix_ledger_wanted",
+            "provider",
+            "wanted_at",
+            sqlite_where=text(IS_WANTED),
+            postgresql_where=text(IS_WANTED),
+        ),
         Index("ix_ledger_state_called", "state", "called_at"),
     )
 
@@ -129,6 +147,16 @@ class Ledger(SQLModel, table=True):
     failure: Failure | None = Field(default=None, sa_type=JsonOf(Failure))
     hinted: bool = False
     abandoned: bool = False
+    admitted_at: datetime | None = None  # when the job of a waiting call got its slot
+    wanted_at: datetime | None = None  # when a call last said that it waits in line
+
+
+class Calls(SQLModel, table=True):
+    """One call to a provider whose rate is limited, for an hour; the key is also the index."""
+
+    provider: str = Field(primary_key=True)
+    called_at: datetime = Field(primary_key=True)
+    call: str = Field(primary_key=True)
 
 
 class Prompts(SQLModel, table=True):
@@ -235,6 +263,7 @@ LABELS = SQLModel.metadata.tables["labels"]
 ITEMS = SQLModel.metadata.tables["items"]
 OUTBOX = SQLModel.metadata.tables["outbox"]
 LEDGER = SQLModel.metadata.tables["ledger"]
+CALLS = SQLModel.metadata.tables["calls"]
 PROMPTS = SQLModel.metadata.tables["prompts"]
 BOOKINGS = SQLModel.metadata.tables["bookings"]
 FILES = SQLModel.metadata.tables["files"]

@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from darkroom.settings import EmbeddedSettings
 
 LOOPBACK = "127.0.0.1"
@@ -22,6 +24,7 @@ class Layout:
     emulators_port: int
     database_url: str
     dev_key: str
+    operator_key: str
     signing_secret: str
 
     def ports(self) -> dict[str, int]:
@@ -76,6 +79,7 @@ class Layout:
             "WS_HOST": LOOPBACK,
             "WS_PORT": str(self.gateway_port),
             "DARKROOM_DEV_KEY": self.dev_key,
+            "DARKROOM_OPERATOR_KEY": self.operator_key,
             "SIGNING_SECRET": self.signing_secret,
         }
         return found | (self._emulated() if settings.use_emulators else {})
@@ -88,6 +92,8 @@ class Layout:
             "NANOBANANA_BASE_URL": self.emulators_url,
             "NANOBANANA_API_KEY": "emulator",
             "NANOBANANA_DOWNLOAD_HOSTS": json.dumps([self.emulators_url]),
+            "GEMINI_BASE_URL": self.emulators_url,
+            "GEMINI_API_KEY": "emulator",
         }
 
 
@@ -96,8 +102,6 @@ def plan_layout(settings: EmbeddedSettings) -> Layout:
     var_dir = settings.var_dir.absolute()
     var_dir.mkdir(parents=True, exist_ok=True)
     database = settings.database_url or f"sqlite:///{var_dir / 'darkroom.db'}"
-    dev_key = settings.darkroom_dev_key
-    secret = settings.signing_secret
     return Layout(
         var_dir=var_dir,
         gateway_port=settings.ws_port,
@@ -105,12 +109,15 @@ def plan_layout(settings: EmbeddedSettings) -> Layout:
         temporal_ui_port=settings.temporal_ui_port,
         emulators_port=settings.emulators_port,
         database_url=database,
-        dev_key=dev_key.get_secret_value() if dev_key else _kept(var_dir / "dev.key"),
-        signing_secret=secret.get_secret_value() if secret else _kept(var_dir / "signing.key"),
+        dev_key=_kept(settings.darkroom_dev_key, var_dir / "dev.key"),
+        operator_key=_kept(settings.darkroom_operator_key, var_dir / "operator.key"),
+        signing_secret=_kept(settings.signing_secret, var_dir / "signing.key"),
     )
 
 
-def _kept(path: Path) -> str:
+def _kept(given: SecretStr | None, path: Path) -> str:
+    if given is not None:
+        return given.get_secret_value()
     if path.exists():
         return path.read_text().strip()
     key = secrets.token_urlsafe(KEY_BYTES)

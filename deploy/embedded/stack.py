@@ -164,6 +164,7 @@ def describe(layout: Layout, settings: EmbeddedSettings) -> str:
     """Say where everything is, for a person who just started it."""
     lines = [
         f"  API and sockets   {layout.gateway_url}/v1  (Authorization: Bearer {layout.dev_key})",
+        f"  for operators     the same with the key {layout.operator_key}",
         f"  API reference     {layout.gateway_url}/docs",
         f"  Temporal Web UI   {layout.temporal_ui_url}",
         f"  temporal CLI      .venv/bin/temporal --address {layout.temporal_address} workflow list",

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from emulators.faults.rules import AnyRule, Endpoint, Rule, When
+from emulators.faults.rule import Endpoint, Rule, When
+from emulators.faults.rules import AnyRule
 
 R = TypeVar("R", bound=Rule)
 

@@ -4,60 +4,24 @@ On the wire a rule is flat: {"endpoint": "chat", "when": {"nth": 2}, "action": "
 "status": 429, "retry_after": 3}. Each action is a class; its fields are the action's parameters.
 """
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field
 
-Endpoint = Literal["chat", "generate", "record_info", "credit", "result", "callback"]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+from emulators.faults.gemini_rules import (
+    BrokenEncoding,
+    KeyInvalid,
+    OnlyWords,
+    Precondition,
+    PromptBlocked,
+    QuotaExceeded,
+    Surrounded,
+    Unfinished,
+)
+from emulators.faults.rule import BUYING, JSON_ANSWERS, Endpoint, Rule, Seconds
 
-BUYING = frozenset[Endpoint]({"chat", "generate"})
-ASKED = BUYING | frozenset[Endpoint]({"record_info", "credit", "result"})
-JSON_ANSWERS = BUYING | frozenset[Endpoint]({"record_info", "credit"})
-PICTURE_ANSWERS = frozenset[Endpoint]({"generate", "record_info", "credit"})
-
-
-class Strict(BaseModel):
-    """A part of a rule; a field it does not know is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class When(Strict):
-    """Which of the matching calls, counted from 1 since the plan was put; all without a choice."""
-
-    nth: int | tuple[int, ...] | None = None
-    probability: float | None = Field(default=None, ge=0, le=1)
-    always: Literal[True] | None = None
-
-    @model_validator(mode="after")
-    def _one_choice(self) -> Self:
-        if sum(chosen is not None for chosen in (self.nth, self.probability, self.always)) > 1:
-            raise ValueError("when: choose one of nth, probability, always")
-        return self
-
-
-class Rule(Strict):
-    """What every rule has: the calls it is for."""
-
-    allowed: ClassVar[frozenset[Endpoint]] = ASKED
-
-    endpoint: Endpoint
-    when: When = When()
-    match: str | None = None  # part of the prompt or of X-Darkroom-Call
-    times: int | None = Field(default=None, ge=1)  # fires at most so often
-
-    @field_validator("when", mode="before")
-    @classmethod
-    def _spelled_out(cls, when: Any) -> Any:
-        return {"always": True} if when == "always" else when
-
-    @model_validator(mode="after")
-    def _fits_endpoint(self) -> Self:
-        if self.endpoint not in self.allowed:
-            fitting = ", ".join(sorted(self.allowed))
-            raise ValueError(f"action: not for endpoint {self.endpoint}, only for {fitting}")
-        return self
+ENVELOPED = frozenset[Endpoint]({"chat", "generate", "record_info", "credit"})
+PICTURES = frozenset[Endpoint]({"result", "gemini"})
 
 
 class Latency(Rule):
@@ -93,7 +57,7 @@ class Status(Rule):
 class InBodyError(Rule):
     """HTTP 200 whose body carries the error; nothing is accepted."""
 
-    allowed = JSON_ANSWERS
+    allowed = ENVELOPED
     action: Literal["in_body_error"]
     code: int
     msg: str = "injected fault"
@@ -218,9 +182,9 @@ class Expired(Rule):
 
 
 class Truncated(Rule):
-    """Half of the picture: the connection breaks, or with `clean` it looks complete."""
+    """Half of the picture: the connection breaks, or with `clean` (and inline) it looks whole."""
 
-    allowed = frozenset[Endpoint]({"result"})
+    allowed = PICTURES
     action: Literal["truncated"]
     clean: bool = False
 
@@ -228,14 +192,14 @@ class Truncated(Rule):
 class NotAnImage(Rule):
     """Text that calls itself a picture."""
 
-    allowed = frozenset[Endpoint]({"result"})
+    allowed = PICTURES
     action: Literal["not_an_image"]
 
 
 class Huge(Rule):
     """Far more bytes than a picture has, without announcing how many."""
 
-    allowed = frozenset[Endpoint]({"result"})
+    allowed = PICTURES
     action: Literal["huge"]
     size_bytes: int = Field(default=64 * 1024 * 1024, ge=1, le=1024**3)
 
@@ -243,7 +207,7 @@ class Huge(Rule):
 class Slow(Rule):
     """The picture trickles in."""
 
-    allowed = frozenset[Endpoint]({"result"})
+    allowed = PICTURES
     action: Literal["slow"]
     seconds: Seconds
 
@@ -273,6 +237,14 @@ AnyRule = Annotated[
     | Truncated
     | NotAnImage
     | Huge
-    | Slow,
+    | Slow
+    | QuotaExceeded
+    | KeyInvalid
+    | Precondition
+    | PromptBlocked
+    | Unfinished
+    | OnlyWords
+    | Surrounded
+    | BrokenEncoding,
     Field(discriminator="action"),
 ]

@@ -1,6 +1,5 @@
 """Read the three submit bodies into one order, as strictly as the provider does."""
 
-import math
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +12,7 @@ from pydantic import (
 )
 
 from emulators.pictures.envelopes import INVALID, RefusedPicture
+from emulators.sizes import picture_size
 
 HttpUrl = Annotated[str, Field(max_length=4096)]
 Prompt = Annotated[str, Field(min_length=1, max_length=20_000)]
@@ -22,8 +22,6 @@ Ratio = Literal[
     "auto", "1:1", "9:16", "16:9", "3:4", "4:3", "3:2", "2:3", "5:4", "4:5", "21:9",
     "1:4", "4:1", "1:8", "8:1",
 ]  # fmt: skip
-FINE_FROM_PIXELS = 256  # sides are multiples of 8 pixels from here on, below of 2
-SIDES = {"1K": 1, "2K": 2, "4K": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +44,13 @@ class Order:
         return f"{self.model}_{self.resolution.lower()}"
 
     def size(self, pixels: int) -> tuple[int, int]:
-        """Give width and height: the area of a square of this resolution, in the asked ratio.
+        """Give width and height.
 
         Args:
             pixels: side of a square 1K picture.
         """
-        side = pixels * SIDES[self.resolution]
-        step = 8 if side >= FINE_FROM_PIXELS else 2
-        across, down = (1, 1) if self.ratio == "auto" else map(int, self.ratio.split(":"))
-        stretch = math.sqrt(across / down)
-        return _rounded(side * stretch, step), _rounded(side / stretch, step)
+        ratio = None if self.ratio == "auto" else self.ratio
+        return picture_size(self.resolution, ratio, pixels)
 
 
 class _Body(BaseModel):
@@ -157,10 +152,6 @@ def _single(body: Generate2Body | GenerateProBody, *, model: str, resolution: Re
         callback_url=body.callback_url,
         is_first_generation=False,
     )
-
-
-def _rounded(length: float, step: int) -> int:
-    return max(step, round(length / step) * step)
 
 
 def _check_http(address: str | None) -> None:

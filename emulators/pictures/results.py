@@ -4,37 +4,36 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
+from emulators.connections import trickled
+from emulators.easel import Easel
 from emulators.faults.carrying_out import GATEWAY_PAGE
 from emulators.faults.plan import Fired
 from emulators.faults.rules import Expired, Huge, NotAnImage, Slow, Truncated, WrongContentType
 from emulators.options import EmulatorOptions
 from emulators.pictures.tasks import SUCCEEDED, Task
-from emulators.studio import PictureOrder, Studio
+from emulators.studio import PictureOrder
 
 NAME = re.compile(r"(?P<task_id>.+)-(?:result|origin)-(?P<place>\d)\.(?:jpg|png)")
 KEPT_BYTES = 32 * 1024 * 1024
-DRAWING_THREADS = 2
 MEDIA_TYPES = {"jpg": "image/jpeg", "png": "image/png"}
 PIECE_BYTES = 64 * 1024
-SLOW_PIECES = 20
 
 
 class PictureHost:
-    """Draws in threads of its own, so that no caller waits for another one's picture to be drawn.
+    """Draws each picture once, while it is remembered.
 
     Args:
         options: how large pictures are, and how long they can be had.
+        easel: draws.
     """
 
-    def __init__(self, options: EmulatorOptions) -> None:
+    def __init__(self, options: EmulatorOptions, easel: Easel) -> None:
         self._options = options
-        self._studio = Studio()
-        self._threads = ThreadPoolExecutor(DRAWING_THREADS, thread_name_prefix="studio")
+        self._easel = easel
         self._drawn: OrderedDict[str, asyncio.Task[bytes]] = OrderedDict()
         self._drawn_bytes = 0
 
@@ -59,10 +58,6 @@ class PictureHost:
         age = datetime.now(UTC) - task.ended_at
         return age.total_seconds() > self._options.result_ttl_seconds
 
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     async def _draw(self, task: Task, place: int) -> bytes:
         width, height = task.order.size(self._options.picture_pixels)
         order = PictureOrder(
@@ -73,8 +68,7 @@ class PictureHost:
             format=task.order.format,
             photo=task.photos[0] if task.photos else None,
         )
-        loop = asyncio.get_running_loop()
-        drawn = await loop.run_in_executor(self._threads, self._studio.draw, order)
+        drawn = await self._easel.draw(order)
         self._keep_within_bound(len(drawn))
         return drawn
 
@@ -113,7 +107,7 @@ def picture_response(picture: bytes, media_type: str, fired: Fired) -> Response:
         return _half(picture, media_type, clean=truncated.clean)
     if slow := fired.first(Slow):
         return StreamingResponse(
-            _trickled(picture, slow.seconds),
+            trickled(picture, seconds=slow.seconds),
             media_type=media_type,
             headers={"Content-Length": str(len(picture))},
         )
@@ -131,10 +125,3 @@ async def _padded(picture: bytes, size_bytes: int) -> AsyncIterator[bytes]:
     yield picture[:size_bytes]
     for start in range(len(picture), size_bytes, PIECE_BYTES):
         yield bytes(min(PIECE_BYTES, size_bytes - start))
-
-
-async def _trickled(picture: bytes, seconds: float) -> AsyncIterator[bytes]:
-    piece_bytes = -(-len(picture) // SLOW_PIECES)
-    for start in range(0, len(picture), piece_bytes):
-        await asyncio.sleep(seconds / SLOW_PIECES)
-        yield picture[start : start + piece_bytes]

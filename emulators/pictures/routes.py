@@ -14,6 +14,7 @@ from emulators.faults.plan import FaultPlan, Fired
 from emulators.faults.rules import BeforeReply
 from emulators.ledger import Ledger, Purchase
 from emulators.options import EmulatorOptions
+from emulators.pace import jittered
 from emulators.pictures.envelopes import (
     NO_ACCESS,
     NO_CREDITS,
@@ -39,7 +40,7 @@ from emulators.pictures.results import (
     picture_response,
     read_name,
 )
-from emulators.pictures.tasks import Task, TaskBoard, jittered
+from emulators.pictures.tasks import Task, TaskBoard
 from emulators.prices import MICROS_PER_CREDIT, picture_credits
 
 PREFIX = "/api/v1/nanobanana"

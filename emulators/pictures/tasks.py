@@ -1,7 +1,6 @@
 """The life of a picture task: accepted, some seconds of work, then a picture or a failure."""
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from emulators.pictures.photos import PhotoMissing, PhotoShelf
 from emulators.pictures.requests import Order
 
 GENERATING, SUCCEEDED, CREATE_FAILED, GENERATE_FAILED = range(4)  # successFlag
-JITTER = 0.2  # a task takes its seconds +-20 %
 KEPT_TASKS = 20_000  # the oldest are forgotten first
 
 
@@ -162,12 +160,6 @@ class TaskBoard:
     def _forget_oldest(self) -> None:
         while len(self._tasks) > KEPT_TASKS:
             del self._tasks[next(iter(self._tasks))]
-
-
-def jittered(seconds: float, *, seed: int, sequence: int) -> float:
-    """Vary how long a task takes, the same way each time for the same seed and place in line."""
-    chance = random.Random(f"{seed}/{sequence}")  # noqa: S311  (seeded pace, no secret)
-    return seconds * chance.uniform(1 - JITTER, 1 + JITTER)
 
 
 def _befallen(fired: Fired) -> Failure | None:

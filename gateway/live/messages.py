@@ -57,6 +57,12 @@ def type_of(kind: EventKind) -> str:
             | EventKind.ATTEMPT_FAILED
             | EventKind.JOB_WAITING
             | EventKind.JOB_RESUMED
+            | EventKind.JOB_PAUSED
+            | EventKind.JOB_STOPPING
+            | EventKind.PRIORITY_CHANGED
+            | EventKind.ORDER_REFUSED
+            | EventKind.IMAGE_UNKNOWN
+            | EventKind.IMAGE_DECIDED
             | EventKind.JOB_CANCELLED
             | EventKind.JOB_RETRIED
         ):
@@ -102,6 +108,8 @@ def _event(event: JobEvent) -> Json:
         "image": event.picture and picture_json(event.picture),
         "waiting": waiting_json(event.waiting),
         "result": event.result and result_json(event.result),
+        "by": event.by,
+        "note": event.note,
     }
     return {"kind": event.kind} | {name: fact for name, fact in facts.items() if fact is not None}
 

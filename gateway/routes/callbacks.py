@@ -6,8 +6,9 @@ from fastapi import APIRouter, Path, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from darkroom.domain.attempts import CalledBack
 from darkroom.domain.job import JobId
-from darkroom.domain.ledger import CallKey
+from darkroom.domain.ledger import ADOPTABLE, CallKey, LedgerRow, LedgerState
 from darkroom.domain.tokens import callback_token, is_same_token
 from gateway.answers import Booked, answered
 from gateway.deps import Served
@@ -49,10 +50,21 @@ async def hear_nanobanana(
     call = CallKey(job=JobId(job), item=item, take=take)
     if not is_same_token(query.t, callback_token(gateway.signing_secret, call)):
         raise _unknown(call)
+    before = await gateway.ledger.rows([call])
     row = await gateway.ledger.adopt(call, body.data.task_id)
     if row is None:
         raise _unknown(call)
+    if any(_was_missed(one) for one in before):
+        await gateway.orders.called_back(call.job, CalledBack(item=item, take=take))
     return JSONResponse({"call": str(call), "state": row.state})
+
+
+def _was_missed(row: LedgerRow) -> bool:
+    """Say whether the job may have given the purchase's reply up, and must hear of it.
+
+    An adopted one that calls back again may be so because we could not tell the job.
+    """
+    return row.state in ADOPTABLE or (row.state is LedgerState.ACCEPTED and row.hinted)
 
 
 def _unknown(call: CallKey) -> Problem:

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: submit, read, list, follow and cancel."""
+"""`/v1/jobs`: submit, read, list and follow; what steers an open job stands in control.py."""
 
 from typing import Annotated
 from urllib.parse import urlencode
@@ -6,27 +6,24 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
+from darkroom.domain.admission import Place
 from darkroom.domain.checkpoint import JobRecord
-from darkroom.domain.lifecycle import JobState
 from darkroom.domain.ports import JobFilter
 from gateway import answers
 from gateway.answers import answered
 from gateway.conditional import is_known
 from gateway.cursors import cursor_after, place_of
 from gateway.deps import Calling, Gateway, Served
-from gateway.errors import JOB_FINISHED, Problem
 from gateway.live.messages import message_json
 from gateway.reading import recorded
-from gateway.schemas import CancelBody, EventsQuery, JobBody, JobListQuery, NoQuery
+from gateway.schemas import EventsQuery, JobBody, JobListQuery, Unasked
 from gateway.submitting import submit
 from gateway.wire import Json, images_json, job_json, summary_json
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], default_response_class=JSONResponse)
 
-Unasked = Annotated[NoQuery, Query()]
 
-
-@router.post("", status_code=202, responses=answered(answers.JobRecord, 401, 413, status=202))
+@router.post("", status_code=202, responses=answered(answers.JobRecord, 401, 413, 429, status=202))
 async def create_job(
     gateway: Served,
     caller: Calling,
@@ -58,10 +55,16 @@ async def list_jobs(
     )
     found = await gateway.store.jobs(wanted, limit=query.limit + 1)
     page = found[: query.limit]
+    places = await gateway.queue.places_of(page)
     following = cursor_after(page[-1]) if len(found) > len(page) else None
     asked = query.model_dump(mode="json", exclude_unset=True) | {"cursor": following}
     return JSONResponse(
-        {"jobs": [summary_json(recorded(row)) for row in page], "nextCursor": following},
+        {
+            "jobs": [
+                summary_json(recorded(row), place=places.get(row.start.job_id)) for row in page
+            ],
+            "nextCursor": following,
+        },
         headers=_link("/v1/jobs", asked) if following else None,
     )
 
@@ -71,12 +74,14 @@ async def read_job(
     request: Request, job_id: str, gateway: Served, caller: Calling, _query: Unasked
 ) -> Response:
     """Read one job; its ETag is the number of its last event."""
-    record = await gateway.reader.record(job_id, caller.owner)
+    record = await gateway.reader.record(job_id, caller.sees)
+    place = await gateway.queue.place_of(record)
     etag = f'"{record.snapshot.seq}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
-    if is_known(etag, request.headers.get("if-none-match")):
+    # A place in line moves without an event.
+    if place is None and is_known(etag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
-    return JSONResponse(await _whole(gateway, record), headers=headers)
+    return JSONResponse(await whole(gateway, record, place=place), headers=headers)
 
 
 @router.get("/{job_id}/events", responses=answered(answers.EventsPage, 401, 404))
@@ -84,7 +89,7 @@ async def read_events(
     job_id: str, gateway: Served, caller: Calling, query: Annotated[EventsQuery, Query()]
 ) -> Response:
     """Read the job's log after a number: the messages that sockets get, in order."""
-    record = await gateway.reader.record(job_id, caller.owner)
+    record = await gateway.reader.record(job_id, caller.sees)
     known = record.start.job_id
     events = await gateway.outbox.events_after(known, query.after, limit=query.limit)
     last = events[-1].seq if events else query.after
@@ -103,34 +108,14 @@ async def read_events(
 @router.get("/{job_id}/images", responses=answered(answers.PicturesPage, 401, 404))
 async def read_images(job_id: str, gateway: Served, caller: Calling, _query: Unasked) -> Response:
     """List the pictures a job has so far, in the order of its items."""
-    record = await gateway.reader.record(job_id, caller.owner)
+    record = await gateway.reader.record(job_id, caller.sees)
     return JSONResponse({"images": images_json(record.items)})
 
 
-@router.post("/{job_id}/cancel", responses=answered(answers.JobRecord, 401, 404, 409))
-async def cancel_job(
-    job_id: str,
-    gateway: Served,
-    caller: Calling,
-    _query: Unasked,
-    body: CancelBody | None = None,  # noqa: ARG001 -- its one mode is checked, and is the default
-) -> Response:
-    """Ask a job to stop now. Its status changes when its workflow has heard it."""
-    record = await gateway.reader.record(job_id, caller.owner)
-    is_over = record.snapshot.state.is_terminal
-    if not is_over and not await gateway.commands.cancel_job(record.start.job_id):
-        record, is_over = await gateway.reader.record(job_id, caller.owner), True
-    if is_over and record.snapshot.state is not JobState.CANCELLED:
-        raise Problem(
-            JOB_FINISHED,
-            f"job {job_id} is {record.snapshot.state}; there is nothing left to stop",
-            remedy="read it with GET; its pictures stay",
-        )
-    return JSONResponse(await _whole(gateway, record))
-
-
-async def _whole(gateway: Gateway, record: JobRecord) -> Json:
-    return job_json(record, closing=await gateway.reader.closing(record))
+async def whole(gateway: Gateway, record: JobRecord, *, place: Place | None = None) -> Json:
+    """Write a job with all there is to tell of it."""
+    closing = await gateway.reader.closing(record)
+    return job_json(record, closing=closing, place=place)
 
 
 def _link(path: str, asked: Json) -> dict[str, str]:

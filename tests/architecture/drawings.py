@@ -5,11 +5,12 @@ import inspect
 import io
 import json
 import tokenize
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -26,6 +27,8 @@ from gateway import errors as problems
 from gateway.live.messages import type_of
 from tests.architecture.source import ROOT
 
+Moved = TypeVar("Moved", bound=StrEnum)
+
 
 def job_states() -> str:
     """Draw which state of a job may follow which."""
@@ -34,6 +37,11 @@ def job_states() -> str:
         for state in JobState
     ]
     return _table(("from \\ to", *(f"`{state}`" for state in JobState)), rows)
+
+
+def job_diagram() -> str:
+    """Draw the same table as a picture."""
+    return _diagram(JobState.PENDING, lifecycle.TRANSITIONS)
 
 
 def ledger_states() -> str:
@@ -55,12 +63,7 @@ def ledger_states() -> str:
 
 def ledger_diagram() -> str:
     """Draw the same moves as a picture."""
-    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {LedgerState.INTENT}"]
-    for state in LedgerState:
-        following = [to for to in LedgerState if to in ledger.MOVES[state]]
-        lines += [f"    {state} --> {to}" for to in following]
-        lines += [] if following else [f"    {state} --> [*]"]
-    return "\n".join([*lines, "```", ""])
+    return _diagram(LedgerState.INTENT, ledger.MOVES)
 
 
 def settings_table() -> str:
@@ -168,15 +171,19 @@ def _default(field: FieldInfo) -> str:
         case bool():
             return f"`{str(value).lower()}`"
         case timedelta():
-            return f"`{value // timedelta(milliseconds=1)}` ms"
+            return f"`{_milliseconds(value)}` ms"
         case SecretStr():
             return "secret"
         case dict() | list() | tuple():
-            return f"`{json.dumps(value)}`"
+            return f"`{json.dumps(value, default=_milliseconds)}`"
         case Path():
             return f"`{value.as_posix()}`"
         case _:
             return f"`{str(value).replace(str(Path.cwd()), '$PWD')}`"
+
+
+def _milliseconds(value: timedelta) -> int:
+    return value // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +228,18 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 # Which drawing stands on which page, under which name.
+def _diagram(first: Moved, moves: Mapping[Moved, frozenset[Moved]]) -> str:
+    """Draw which state leads where; one that leads nowhere is an end."""
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {first}"]
+    for state, following in moves.items():
+        lines += [f"    {state} --> {to}" for to in moves if to in following]
+        lines += [] if following else [f"    {state} --> [*]"]
+    return "\n".join([*lines, "```", ""])
+
+
 DRAWINGS = {
-    (ROOT / "docs/architecture.md", "job-states"): job_states,
+    (ROOT / "docs/lifecycle.md", "job-states"): job_states,
+    (ROOT / "docs/lifecycle.md", "job-diagram"): job_diagram,
     (ROOT / "docs/architecture.md", "ledger-states"): ledger_states,
     (ROOT / "docs/architecture.md", "ledger-diagram"): ledger_diagram,
     (ROOT / "docs/live-protocol.md", "message-types"): message_types,

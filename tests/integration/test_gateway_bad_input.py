@@ -431,29 +431,17 @@ async def test_wrong_parameter_is_refused_by_name(
 
 @pytest.mark.parametrize(
     ("body", "blamed"),
-    [({"mode": "after_current"}, "mode"), ({"mode": 1}, "mode"), ({"how": "now"}, "how")],
+    [({"mode": "later"}, "mode"), ({"mode": 1}, "mode"), ({"how": "now"}, "how")],
 )
-async def test_cancel_takes_the_mode_now_only(
+async def test_cancel_takes_two_modes_only(
     shared_gateway: RunningGateway, body: dict[str, Any], blamed: str
 ) -> None:
-    """A mode that is not served is refused, not read as another."""
+    """A mode that we do not know is refused, not read as another."""
     async with shared_gateway.calling() as http:
         answer = await http.post("/v1/jobs/job_1/cancel", json=body)
 
     assert answer.status_code == 422
     assert answer.json()["field"] == blamed
-
-
-async def test_dry_run_of_a_cancel_is_refused_instead_of_cancelling(
-    shared_gateway: RunningGateway,
-) -> None:
-    """Who asks what a cancel would do must not have it done."""
-    async with shared_gateway.calling() as http:
-        answer = await http.post("/v1/jobs/job_1/cancel?dry_run=true")
-
-    assert answer.status_code == 422
-    assert answer.json()["field"] == "dry_run"
-    assert "not available" in answer.json()["errors"][0]["message"]
 
 
 async def test_photo_of_another_owner_is_unknown(shared_gateway: RunningGateway) -> None:

@@ -4,12 +4,14 @@ from typing import Any
 
 import pytest
 
-from darkroom.domain.ledger import LedgerChanges, LedgerState
+from darkroom.domain.attempts import CalledBack
+from darkroom.domain.job import JobId
+from darkroom.domain.ledger import CallKey, LedgerChanges, LedgerState
 from darkroom.domain.tokens import callback_token
 from tests.support.builders import NOW, a_call, an_opening
 from tests.support.databases import memory_stores
 from tests.support.fakes import MemoryState
-from tests.support.gateways import SECRET, House, RunningGateway
+from tests.support.gateways import SECRET, House, RunningGateway, a_body
 
 pytest_plugins = ["tests.support.databases", "tests.support.gateways"]
 
@@ -174,3 +176,50 @@ async def test_callback_that_comes_before_the_reply_is_kept_for_it(
     assert answer.status_code == 200
     assert row.hinted
     assert row.task_id == "task-0"
+
+
+async def test_job_hears_of_a_purchase_that_it_had_given_up(gateway: RunningGateway) -> None:
+    """One signal when the outcome was unknown, one more if the provider repeats itself."""
+    async with gateway.calling() as http:
+        taken = await http.post("/v1/jobs", json=a_body(count=2))
+    job_id = JobId(taken.json()["id"])
+    call = CallKey(job=job_id, item="0001", take=1)
+    ledger = gateway.stores.ledger
+    row = await ledger.open(an_opening(key=call))
+    row = await ledger.move(row, LedgerState.CALLING, LedgerChanges(called_at=NOW))
+    await ledger.move(row, LedgerState.UNKNOWN, LedgerChanges())
+    address = f"/v1/callbacks/nanobanana/{call}?t={callback_token(SECRET, call)}"
+    async with gateway.calling(None) as http:
+        answers = [await http.post(address, json=SECOND_SHAPE) for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    history = await gateway.temporal.get_workflow_handle(job_id).fetch_history()
+    signals = [
+        event.workflow_execution_signaled_event_attributes
+        for event in history.events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert [signal.signal_name for signal in signals] == ["called_back", "called_back"]
+    told = await gateway.temporal.data_converter.decode(signals[0].input.payloads, [CalledBack])
+    assert told == [CalledBack(item="0001", take=1)]
+
+
+async def test_job_that_knows_its_task_is_not_disturbed(gateway: RunningGateway) -> None:
+    """The reply came before the callback, as it mostly does."""
+    async with gateway.calling() as http:
+        taken = await http.post("/v1/jobs", json=a_body(count=2))
+    job_id = JobId(taken.json()["id"])
+    call = CallKey(job=job_id, item="0001", take=1)
+    ledger = gateway.stores.ledger
+    row = await ledger.open(an_opening(key=call))
+    row = await ledger.move(row, LedgerState.CALLING, LedgerChanges(called_at=NOW))
+    await ledger.move(row, LedgerState.ACCEPTED, LedgerChanges(task_id="task-1"))
+    address = f"/v1/callbacks/nanobanana/{call}?t={callback_token(SECRET, call)}"
+    async with gateway.calling(None) as http:
+        answer = await http.post(address, json=SECOND_SHAPE)
+
+    history = await gateway.temporal.get_workflow_handle(job_id).fetch_history()
+    assert answer.status_code == 200
+    assert not any(
+        event.HasField("workflow_execution_signaled_event_attributes") for event in history.events
+    )

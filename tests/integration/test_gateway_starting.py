@@ -27,6 +27,7 @@ def environment(port: int, *, database_url: str, directory: Path, **changes: str
             "FILES_URL": f"file://{directory / 'files'}",
             "SIGNING_SECRET": "a secret of the test",
             "DARKROOM_DEV_KEY": "",
+            "DARKROOM_OPERATOR_KEY": "",
             **changes,
         }
     )
@@ -58,25 +59,39 @@ def variables(port: int, sqlite_url: str, temporal_address: str, tmp_path: Path)
     )
 
 
-def test_gateway_starts_prints_its_key_once_and_ends_when_asked(
+def test_gateway_starts_prints_its_keys_once_and_ends_when_asked(
     variables: dict[str, str], port: int
 ) -> None:
-    """Without a key in the settings it makes one; SIGTERM ends it with success."""
+    """Without keys in the settings it makes both; SIGTERM ends it with success."""
     with started(variables) as process:
         wait_for_answer(f"http://127.0.0.1:{port}/livez", process)
         assert process.stdout
-        line = process.stdout.readline().decode()
-        key = line.rpartition(" ")[2].strip()
-        answer = httpx.get(
-            f"http://127.0.0.1:{port}/v1/jobs", headers={"X-API-Key": key}, trust_env=False
-        )
+        lines = [process.stdout.readline().decode() for _ in range(2)]
+        keys = [line.rpartition(" ")[2].strip() for line in lines]
+        answers = [
+            httpx.get(f"http://127.0.0.1:{port}{path}", headers={"X-API-Key": key}, trust_env=False)
+            for key in keys
+            for path in ("/v1/jobs", "/v1/admin/providers")
+        ]
         process.send_signal(signal.SIGTERM)
         printed, _ = process.communicate(timeout=WITHIN_SECONDS)
 
-    assert "development key" in line
-    assert answer.status_code == 200
+    assert "development key" in lines[0]
+    assert "operator key" in lines[1]
+    assert [answer.status_code for answer in answers] == [200, 403, 200, 200]
     assert process.returncode == 0
-    assert key.encode() not in printed
+    assert not any(key.encode() in printed for key in keys)
+
+
+def test_one_key_for_two_doors_is_refused(variables: dict[str, str]) -> None:
+    """Else everybody who holds it would run the house."""
+    same = {"DARKROOM_DEV_KEY": "the-same", "DARKROOM_OPERATOR_KEY": "the-same"}
+    with started({**variables, **same}) as process:
+        _, logged = process.communicate(timeout=WITHIN_SECONDS)
+
+    assert process.returncode == 2
+    assert b"DARKROOM_OPERATOR_KEY" in logged
+    assert b"the-same" not in logged
 
 
 def test_taken_port_is_one_clear_line(variables: dict[str, str], port: int) -> None:
@@ -99,7 +114,7 @@ def test_taken_port_is_one_clear_line(variables: dict[str, str], port: int) -> N
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("SIGNING_SECRET", ""), ("WS_PORT", "99999")],
+    [("SIGNING_SECRET", ""), ("WS_PORT", "99999"), ("RETRY_STRATEGIES", '{"all": "linear"}')],
 )
 def test_wrong_setting_is_named(variables: dict[str, str], name: str, value: str) -> None:
     """A value that makes no sense stops the process with a message that names it."""

@@ -82,6 +82,10 @@ def adapter(client: httpx.AsyncClient, address: str, **changes: Any) -> Nanobana
     return NanobananaProvider(client, client, replace(options, **changes))
 
 
+async def task_of(adapter: NanobananaProvider, order: PictureOrder = ORDER) -> str:
+    return (await adapter.submit(order)).task_id
+
+
 async def failure_of_buying(
     adapter: NanobananaProvider, order: PictureOrder = ORDER
 ) -> ProviderError:
@@ -119,7 +123,7 @@ async def test_a_picture_is_bought_collected_and_fetched(
     """One purchase, named as ours in the provider's books, leads to a picture."""
     nanobanana = adapter(client, emulated.address)
 
-    task_id = await nanobanana.submit(ORDER)
+    task_id = await task_of(nanobanana)
     url = await url_of(nanobanana, task_id)
     picture = await nanobanana.download(url)
 
@@ -302,7 +306,7 @@ async def test_a_task_under_way_has_no_result(
     await emulated.befall(on("generate", "stuck"))
     nanobanana = adapter(client, emulated.address)
 
-    assert await nanobanana.collect(await nanobanana.submit(ORDER)) is None
+    assert await nanobanana.collect(await task_of(nanobanana)) is None
 
 
 @pytest.mark.parametrize(
@@ -323,7 +327,7 @@ async def test_a_failed_task_gives_the_money_back(
     await emulated.befall(rule)
     nanobanana = adapter(client, emulated.address)
 
-    failed = await failure_of_asking(nanobanana, await nanobanana.submit(ORDER))
+    failed = await failure_of_asking(nanobanana, await task_of(nanobanana))
 
     assert type(failed) is leaf
     assert failed.billing is Billing.NONE
@@ -339,7 +343,7 @@ async def test_a_photo_that_cannot_be_fetched_is_no_matter_of_policy(
     )
     order = replace(ORDER, product=(FileId("file_9"),))
 
-    failed = await failure_of_asking(nanobanana, await nanobanana.submit(order))
+    failed = await failure_of_asking(nanobanana, await task_of(nanobanana, order))
 
     assert type(failed) is GenerationFailed
     assert "file_9" in str(failed)
@@ -376,7 +380,7 @@ async def test_a_question_may_always_be_asked_again(
 ) -> None:
     """Looking up a task costs nothing, so no failure of it gives up what was paid for."""
     nanobanana = adapter(client, emulated.address, ask_deadline=SHORT)
-    task_id = await nanobanana.submit(ORDER)
+    task_id = await task_of(nanobanana)
     await emulated.befall(rule)
 
     failed = await failure_of_asking(nanobanana, task_id)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from darkroom.domain.checkpoint import Claim, JobSnapshot, RecordBatch
+from darkroom.domain.dead_letters import DeadLetter
 from darkroom.domain.errors import Billing, Disposition, Failure
 from darkroom.domain.events import EventKind, JobEvent
 from darkroom.domain.items import Item, StoredPicture
@@ -13,13 +14,14 @@ from darkroom.domain.job import (
     FileId,
     ImageSpec,
     JobId,
+    JobKind,
     JobPlans,
     JobRequest,
     JobStart,
     OwnerId,
     PromptSpec,
 )
-from darkroom.domain.ledger import CallKey, TakeOpening
+from darkroom.domain.ledger import CallKey, Cost, TakeOpening
 from darkroom.domain.lifecycle import JobState
 from darkroom.domain.ports import ProductFile
 from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt
@@ -176,3 +178,33 @@ def a_product_file(**changes: Any) -> ProductFile:
         created_at=NOW,
     )
     return replace(file, **changes)
+
+
+def a_failed_end(seq: int = 1, **changes: Any) -> JobEvent:
+    """Say that the job failed for good while it bought item 0001."""
+    end: dict[str, Any] = {
+        "kind": EventKind.JOB_FAILED,
+        "state": JobState.FAILED,
+        "stage": Stage.GENERATE,
+        "item": "0001",
+        "failure": FAILURE,
+    }
+    return an_event(seq, **(end | changes))
+
+
+def a_letter(**changes: Any) -> DeadLetter:
+    """Park the first run of Ada's job."""
+    letter = DeadLetter(
+        job_id=JOB,
+        run=1,
+        owner=ADA,
+        kind=JobKind.IMAGE_GENERATION,
+        failure=FAILURE,
+        stage=Stage.GENERATE,
+        item="0001",
+        attempts=4,
+        cost=Cost(estimated_micros=4 * PENNY_MICROS, spent_micros=PENNY_MICROS),
+        parked_at=NOW,
+        remedy="redrive",
+    )
+    return replace(letter, **changes)

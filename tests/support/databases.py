@@ -21,15 +21,35 @@ from psycopg.sql import SQL, Composed, Identifier
 from sqlalchemy import make_url
 
 from darkroom.domain.names import Ring
-from darkroom.domain.ports import CallLedger, FileCatalog, JobStore, Outbox, PromptCache
+from darkroom.domain.ports import (
+    AuditLog,
+    CallLedger,
+    DeadLetterStore,
+    FileCatalog,
+    GateBoard,
+    Inventory,
+    JobStore,
+    Outbox,
+    PromptCache,
+    QueueStore,
+)
+from darkroom.store.audit import SqlAuditLog
+from darkroom.store.dead_letters import SqlDeadLetterStore
 from darkroom.store.doorbell import open_doorbell
 from darkroom.store.engine import open_engine
 from darkroom.store.files import SqlFileCatalog
+from darkroom.store.gates import SqlGateBoard
+from darkroom.store.inventory import SqlInventory
 from darkroom.store.jobs import SqlJobStore
 from darkroom.store.ledger import SqlCallLedger
 from darkroom.store.migrate import migrate
 from darkroom.store.outbox import SqlOutbox
 from darkroom.store.prompts import SqlPromptCache
+from darkroom.store.queues import SqlQueueStore
+from tests.support.fake_gates import MemoryGateBoard
+from tests.support.fake_inventory import MemoryInventory
+from tests.support.fake_letters import MemoryAuditLog, MemoryDeadLetterStore
+from tests.support.fake_queue import MemoryQueueStore
 from tests.support.fakes import (
     MemoryCallLedger,
     MemoryDoorbell,
@@ -71,6 +91,11 @@ class Stores:
     ledger: CallLedger
     prompts: PromptCache
     files: FileCatalog
+    letters: DeadLetterStore
+    audit: AuditLog
+    gates: GateBoard
+    queues: QueueStore
+    inventory: Inventory
     doorbell: ClosingDoorbell
 
 
@@ -206,8 +231,28 @@ def memory_stores(state: MemoryState) -> Stores:
         ledger=MemoryCallLedger(state),
         prompts=MemoryPromptCache(state),
         files=MemoryFileCatalog(state),
+        letters=memory_letters(state),
+        audit=MemoryAuditLog(state.archive, reach=state.reach),
+        gates=memory_gates(state),
+        queues=memory_queues(state),
+        inventory=MemoryInventory(state),
         doorbell=MemoryDoorbell(state),
     )
+
+
+def memory_letters(state: MemoryState) -> MemoryDeadLetterStore:
+    """Build the letters' fake over a state."""
+    return MemoryDeadLetterStore(state.archive, reach=state.reach, is_failed=state.is_failed)
+
+
+def memory_gates(state: MemoryState) -> MemoryGateBoard:
+    """Build the gates' fake over a state."""
+    return MemoryGateBoard(state.doorway, deeds=state.archive.deeds, reach=state.reach)
+
+
+def memory_queues(state: MemoryState) -> MemoryQueueStore:
+    """Build the queue's fake over a state."""
+    return MemoryQueueStore(state.decisions, deeds=state.archive.deeds, reach=state.reach)
 
 
 @asynccontextmanager
@@ -222,6 +267,11 @@ async def sql_stores(url: str) -> AsyncGenerator[Stores]:
             ledger=SqlCallLedger(engine),
             prompts=SqlPromptCache(engine),
             files=SqlFileCatalog(engine),
+            letters=SqlDeadLetterStore(engine),
+            audit=SqlAuditLog(engine),
+            gates=SqlGateBoard(engine),
+            queues=SqlQueueStore(engine),
+            inventory=SqlInventory(engine),
             doorbell=doorbell,
         )
     finally:

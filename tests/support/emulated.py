@@ -20,7 +20,7 @@ SHARED_TLS = ssl.create_default_context()  # unused, but costly to make for ever
 class Accepted:
     """A call that an emulated provider took on, as its ledger shows it."""
 
-    endpoint: str  # chat | generate
+    endpoint: str  # chat | generate | gemini
     call: str | None  # X-Darkroom-Call
     model: str
     task_id: str | None

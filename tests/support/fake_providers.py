@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from darkroom.domain.errors import FileMissing, FilesUnavailable, ProviderError
 from darkroom.domain.job import ImageSpec
-from darkroom.domain.ports import PictureOrder, Ready
+from darkroom.domain.ports import Bought, PictureMade, PictureOrder, Ready, TaskAccepted
 from darkroom.domain.prompts import EnhancedPrompt, PromptAsk
 
 T = TypeVar("T")
@@ -56,18 +56,18 @@ class FakeImageProvider:
     """Accepts, is ready at once, and hands out the same picture.
 
     Args:
-        submits: task ids to answer or errors to raise, one a call.
+        submits: task ids or pictures to answer or errors to raise, one a call.
         collects: None while drawing, then addresses; or errors.
         downloads: pictures or errors.
         picture: what a quiet download answers.
         price: of every picture, in micro-dollars.
-        grace: how long after a lost reply its callback may still come.
+        grace: how long after a call word of it may still come.
     """
 
     def __init__(
         self,
         *,
-        submits: Script[str] = (),
+        submits: Script[str | PictureMade] = (),
         collects: Script[Ready | None] = (),
         downloads: Script[bytes] = (),
         picture: bytes = PICTURE,
@@ -86,18 +86,28 @@ class FakeImageProvider:
 
     @property
     def grace(self) -> timedelta:
-        """How long after a lost reply its callback may still come."""
+        """How long after a call word of it may still come."""
         return self._grace
+
+    @property
+    def calls_back(self) -> bool:
+        """Say whether a callback may still tell what became of a call whose reply was lost."""
+        return True
 
     def price_micros(self, image: ImageSpec) -> int:
         """Price every picture alike."""
         del image
         return self._price
 
-    async def submit(self, order: PictureOrder) -> str:
-        """Accept as scripted, or as task-1, task-2, ..."""
+    async def prepare(self, order: PictureOrder) -> PictureOrder:
+        """Leave the order as it is."""
+        return order
+
+    async def submit(self, order: PictureOrder) -> Bought:
+        """Answer as scripted, or accept as task-1, task-2, ..."""
         self.orders.append(order)
-        return _next(self._submits, f"task-{len(self.orders)}")
+        bought = _next(self._submits, self._quietly_bought())
+        return TaskAccepted(task_id=bought) if isinstance(bought, str) else bought
 
     async def collect(self, task_id: str) -> Ready | None:
         """Answer as scripted, or that the picture is ready."""
@@ -110,6 +120,21 @@ class FakeImageProvider:
         self.downloaded.append(url)
         return _next(self._downloads, self._picture)
 
+    def _quietly_bought(self) -> str | PictureMade:
+        return f"task-{len(self.orders)}"
+
+
+class FakeSynchronousProvider(FakeImageProvider):
+    """Answers a quiet submit with the picture itself, and never calls back."""
+
+    @property
+    def calls_back(self) -> bool:
+        """Say that a lost reply stays lost."""
+        return False
+
+    def _quietly_bought(self) -> str | PictureMade:
+        return PictureMade(content=self._picture)
+
 
 class FakeFileStore:
     """Keeps bytes in a dictionary.
@@ -121,6 +146,10 @@ class FakeFileStore:
     def __init__(self, *, outages: int = 0) -> None:
         self.files: dict[str, bytes] = {}
         self._outages = outages
+
+    def fail(self, times: int) -> None:
+        """Have so many of the next calls fail."""
+        self._outages = times
 
     async def put(self, content: bytes) -> str:
         """Keep bytes; answers their sha256 in hex."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeAlias
 
+from darkroom.domain.breakers import succeeded
 from darkroom.domain.checkpoint import (
     Claim,
     Claimed,
@@ -14,6 +15,8 @@ from darkroom.domain.checkpoint import (
     JobSnapshot,
     RecordBatch,
     Recorded,
+    repaired,
+    takes_over,
 )
 from darkroom.domain.errors import FenceLost, IllegalTransition, StoreUnavailable
 from darkroom.domain.events import JobEvent
@@ -21,6 +24,7 @@ from darkroom.domain.items import Item, StoredPicture
 from darkroom.domain.job import Combination, FileId, JobId, JobStart, OwnerId, in_order
 from darkroom.domain.ledger import (
     ADOPTABLE,
+    ANSWERED,
     MOVES,
     CallKey,
     LedgerChanges,
@@ -30,10 +34,14 @@ from darkroom.domain.ledger import (
 )
 from darkroom.domain.lifecycle import JobState
 from darkroom.domain.names import Ring
+from darkroom.domain.permits import JOB_PAUSED, CallTerms, Held
 from darkroom.domain.ports import JobFilter, ProductFile
 from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt
 from darkroom.store.batches import check_numbers
 from darkroom.store.listeners import Listeners
+from tests.support.fake_gates import Doorway, Waiter
+from tests.support.fake_letters import Archive
+from tests.support.fake_queue import Decisions
 
 HISTORY_JOBS = 100
 Log: TypeAlias = list[JobEvent]
@@ -72,6 +80,9 @@ class MemoryState:
     prompts: dict[str, EnhancedPrompt] = field(default_factory=dict[str, EnhancedPrompt])
     spent: Counter[JobId] = field(default_factory=Counter[JobId])
     files: dict[FileId, ProductFile] = field(default_factory=dict[FileId, ProductFile])
+    archive: Archive = field(default_factory=Archive)
+    doorway: Doorway = field(default_factory=Doorway)
+    decisions: Decisions = field(default_factory=Decisions)
     listeners: Listeners = field(default_factory=_in_memory)
     is_away: bool = False
 
@@ -83,6 +94,12 @@ class MemoryState:
         """
         if self.is_away:
             raise StoreUnavailable("the store in memory is away; the test must bring it back")
+
+    def is_failed(self, job_id: JobId, run: int) -> bool:
+        """Say whether a job still stands at the failed end of that run."""
+        job = self.jobs.get(job_id)
+        at = job and (job.snapshot.run, job.snapshot.state)
+        return at == (run, JobState.FAILED)
 
 
 class MemoryJobStore:
@@ -103,8 +120,13 @@ class MemoryJobStore:
             self._state.jobs[start.job_id] = job
         elif job.snapshot.run == start.expected_run and _may_be_retried(job):
             job.start, job.writer, job.snapshot = start, claim.writer, _retried(job.snapshot)
+            self._state.archive.close_letters(claim)
+        elif takes_over(claim, job.snapshot, writer=job.writer):
+            job.start, job.writer = start, claim.writer
+            job.snapshot = repaired(job.snapshot, start)
         elif (job.writer, job.snapshot.run) != (claim.writer, start.expected_run + 1):
             return ClaimRefused(run=job.snapshot.run)
+        job.start = replace(job.start, repair=None)
         return Claimed(snapshot=job.snapshot, items=job.planned())
 
     async def job(self, job_id: JobId, *, owner: OwnerId | None = None) -> JobRecord | None:
@@ -167,6 +189,7 @@ class MemoryOutbox:
             job.log += rest
             job.items |= {item.key: item for item in batch.items}
             job.snapshot = replace(batch.snapshot, seq=len(job.log), run=job.snapshot.run)
+            self._state.archive.keep_letters(batch, rest, job.start)
             self._state.listeners.hear(Ring(job_id=batch.job_id))
         return Recorded(head=len(job.log))
 
@@ -206,6 +229,9 @@ class MemoryCallLedger:
         now = self._state.purchases.get(row.key)
         if now is None or (now.fence, now.state) != (row.fence, row.state):
             raise FenceLost(f"purchase {row.key} has moved on; leave it alone")
+        if row.state is LedgerState.CALLING and to in ANSWERED:
+            passed = succeeded(self._state.doorway.gate(row.gate), call=str(row.key))
+            self._state.doorway.change(passed)
         return self._keep(
             replace(
                 now,
@@ -217,6 +243,52 @@ class MemoryCallLedger:
                 failure=changes.failure or now.failure,
             )
         )
+
+    async def call(self, row: LedgerRow, terms: CallTerms) -> LedgerRow | Held:
+        """Move `intent -> calling`, if nothing holds the call back."""
+        self._state.reach()
+        now = self._state.purchases.get(row.key)
+        if now is None or (now.fence, now.state) != (row.fence, LedgerState.INTENT):
+            raise FenceLost(f"purchase {row.key} has moved on; leave it alone")
+        job = self._state.jobs.get(row.key.job)
+        if job and job.snapshot.state is JobState.PAUSED:
+            self._state.doorway.line.pop(row.key, None)
+            return Held(code=JOB_PAUSED, why=f"job {row.key.job} is paused")
+        return self._call_or_hold(now, terms)
+
+    def _call_or_hold(self, row: LedgerRow, terms: CallTerms) -> LedgerRow | Held:
+        doorway, limits, now = self._state.doorway, terms.limits, terms.called_at
+        waiter = doorway.line.pop(row.key, None)
+        passed = doorway.ask(row.gate, str(row.key), terms)
+        if isinstance(passed, Held):
+            return passed
+        admitted_at = terms.admitted_at or (waiter.admitted_at if waiter else now)
+        ahead = doorway.ahead(row.key, admitted_at, now, row.provider)
+        flying = self._flying(row.provider, since=now - limits.counted_within)
+        held = doorway.held(row.provider, limits, now=now, flying=flying, ahead=ahead)
+        if held:
+            doorway.line[row.key] = Waiter(
+                provider=row.provider, admitted_at=admitted_at, wanted_at=now
+            )
+            return held
+        doorway.change(passed)
+        doorway.count(row.provider, terms)
+        return self._keep(replace(row, state=LedgerState.CALLING, called_at=now))
+
+    def _flying(self, provider: str, *, since: datetime) -> int:
+        return sum(
+            row.provider == provider
+            and row.state in {LedgerState.CALLING, LedgerState.ACCEPTED}
+            and row.called_at is not None
+            and row.called_at > since
+            and not row.hinted
+            for row in self._state.purchases.values()
+        )
+
+    async def step_aside(self, key: CallKey) -> None:
+        """Stop waiting in line; harmless if it does not wait."""
+        self._state.reach()
+        self._state.doorway.line.pop(key, None)
 
     async def adopt(self, key: CallKey, task_id: str) -> LedgerRow | None:
         """Book a callback: `calling | unknown -> accepted`, and in any state a hint; ring."""

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +31,31 @@ from darkroom.files.opening import open_files
 from darkroom.runtime.temporal import connect
 from darkroom.settings import Settings
 from deploy.embedded.temporal_server import temporal_binary, tuning_arguments
-from gateway.auth import Caller
-from gateway.commands import JobCommands
+from gateway.auth import OPERATOR, Caller, Role
+from gateway.commands import (
+    GateCommands,
+    JobCommands,
+    JobOrders,
+    QueueCommands,
+    ReconcileCommands,
+)
+from gateway.commands.hearing import HEARD_WITHIN
 from gateway.deps import CHOOSING_PATIENCE_SECONDS, Gateway
 from gateway.face import face
 from gateway.live.server import MESSAGE_BYTES, NAMESPACE
+from gateway.queue_watch import QueueWatch
 from gateway.reading import JobReader
 from tests.support.builders import a_batch, a_claim, a_snapshot, a_start, an_event
 from tests.support.databases import Stores, sql_stores
 from tests.support.workers import FakePictureCheck
 
 SECRET = "a secret that gateway and worker share"
-KEYS = {"ada-key": OwnerId("ada"), "bob-key": OwnerId("bob")}
-ADA_KEY, BOB_KEY = KEYS
+KEYS = {
+    "ada-key": Caller(owner=OwnerId("ada")),
+    "bob-key": Caller(owner=OwnerId("bob")),
+    "operator-key": Caller(owner=OPERATOR, roles=frozenset({Role.USER, Role.OPERATOR})),
+}
+ADA_KEY, BOB_KEY, OPERATOR_KEY = KEYS
 ANSWER_WITHIN_SECONDS = 10
 SERVER_EVENTS = ("job_update", "job_progress", "job_completed", "job_error")
 
@@ -52,8 +65,7 @@ class SeveralKeys:
 
     def caller(self, token: str) -> Caller | None:
         """Say who holds this token."""
-        owner = KEYS.get(token)
-        return Caller(owner=owner) if owner else None
+        return KEYS.get(token)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +191,9 @@ class LogWriter:
             *events,
             job_id=self.start.job_id,
             items=items,
-            snapshot=a_snapshot(last.seq, state=last.state, progress=last.progress),
+            snapshot=a_snapshot(
+                last.seq, state=last.state, progress=last.progress, waiting=last.waiting
+            ),
         )
         recorded = await self.stores.outbox.append(batch)
         assert recorded.appended
@@ -255,6 +269,7 @@ class House:
     exits: AsyncExitStack
     differentiator: Differentiator = field(default_factory=MaximinDifferentiator)
     choosing_patience_seconds: float = CHOOSING_PATIENCE_SECONDS
+    heard_within: timedelta = HEARD_WITHIN
 
     async def gateway(
         self,
@@ -293,6 +308,7 @@ class House:
 
     def _gateway(self, settings: Settings, stores: Stores, pictures: PictureCheck) -> Gateway:
         commands = JobCommands(self.temporal)
+        pool = QueueCommands(self.temporal, within=self.heard_within)
 
         async def check_database() -> None:
             await stores.jobs.job(JobId("job_0"))
@@ -305,12 +321,21 @@ class House:
             outbox=stores.outbox,
             doorbell=stores.doorbell,
             ledger=stores.ledger,
+            prompts=stores.prompts,
+            letters=stores.letters,
+            audit=stores.audit,
             catalog=stores.files,
             files=open_files(f"file://{self.directory / 'files'}"),
             pictures=pictures,
             differentiator=self.differentiator,
             choosing_patience_seconds=self.choosing_patience_seconds,
             commands=commands,
+            orders=JobOrders(self.temporal, within=self.heard_within),
+            pool=pool,
+            queue=QueueWatch(pool),
+            gates=GateCommands(self.temporal, within=self.heard_within),
+            reconciling=ReconcileCommands(self.temporal, within=self.heard_within),
+            board=stores.gates,
             reader=JobReader(store=stores.jobs, outbox=stores.outbox, workflows=commands),
             checks={"database": check_database, "temporal": commands.check},
         )

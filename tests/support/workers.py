@@ -6,30 +6,41 @@ import uuid
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+from activities.admission import SlotActivities
 from activities.adoption import CallbackWatch
 from activities.analyze import AnalyzeActivities
 from activities.claim import ClaimActivities
-from activities.enhance import EnhanceActivities
+from activities.control import ControlActivities
+from activities.enhance import EnhanceActivities, EnhanceGate
 from activities.finish import FinishActivities
+from activities.gates import GateActivities
 from activities.generate import GenerateActivities
 from activities.heartbeats import HEARTBEAT_EVERY
 from activities.keeping import PictureKeeper
 from activities.ledger_walk import AskingPlan, Darkbench
+from activities.passage import Passage
 from activities.record import RecordActivities
 from darkroom.differentiation import MaximinDifferentiator
+from darkroom.domain.admission import Holder, SlotGrant, SlotRelease, SlotRequest
+from darkroom.domain.breakers import BreakerPlan, GateKey
 from darkroom.domain.checkpoint import JobRecord
 from darkroom.domain.events import JobEvent, JobResult
 from darkroom.domain.items import VerifiedPicture
 from darkroom.domain.job import JobId, JobStart
+from darkroom.domain.names import SLOT_GRANTED_SIGNAL
 from darkroom.domain.ports import Differentiator, FileStore, Outbox, PreparedPicture
+from darkroom.domain.prompts import EnhanceFallback
+from darkroom.runtime.gate_signals import TemporalGateSignals
 from darkroom.runtime.signals import TemporalJobSignals
+from tests.support.fake_gates import MemoryGateBoard
 from tests.support.fake_providers import FakeFileStore, FakeImageProvider, FakePromptEnhancer
 from tests.support.fakes import (
     MemoryCallLedger,
@@ -41,6 +52,7 @@ from tests.support.fakes import (
 )
 from workflows.image_job import ImageJobWorkflow
 from workflows.options import WORKFLOW_TASK_TIMEOUT
+from workflows.provider_gate import ProviderGateWorkflow
 
 BINARIES = Path(sys.executable).parent
 TEST_SERVER = BINARIES / "temporal-test-server"
@@ -68,6 +80,29 @@ class FakePictureCheck:
         return PreparedPicture(verified=verified, content=content, thumbnail=content[:4])
 
 
+class OpenQueue:
+    """A pool that grants every slot at once, and remembers what it was told."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.held: dict[str, Holder] = {}  # by token
+        self.granted = 0
+
+    async def request(self, request: SlotRequest) -> None:
+        """Grant a slot, as the pool's workflow does."""
+        self.granted += 1
+        token = f"slot-{self.granted}"
+        self.held[token] = request.holder
+        grant = SlotGrant(holder=request.holder, token=token, granted_at=datetime.now(UTC))
+        handle = self._client.get_workflow_handle(request.holder.workflow_id)
+        await handle.signal(SLOT_GRANTED_SIGNAL, grant)
+
+    async def release(self, release: SlotRelease) -> None:
+        """Take a slot back."""
+        if release.token:
+            del self.held[release.token]
+
+
 @dataclass(kw_only=True)
 class Fakes:
     """Everything a worker of fakes stands on; tests script it and look into it."""
@@ -79,6 +114,9 @@ class Fakes:
     differentiator: Differentiator = field(default_factory=MaximinDifferentiator)
     outbox: Outbox | None = None  # by default the one on `state`
     task_queue: str = field(default_factory=lambda: f"test-{uuid.uuid4()}")
+    fallback: EnhanceFallback = EnhanceFallback.TEMPLATE
+    queue: OpenQueue | None = None  # made with the worker
+    breaker: BreakerPlan = field(default_factory=BreakerPlan)
 
     async def events(self, job_id: JobId) -> tuple[JobEvent, ...]:
         """Read a job's log."""
@@ -91,6 +129,32 @@ class Fakes:
         return record
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gates:
+    """The breakers of one worker of fakes; the gates' workflows are the real ones."""
+
+    passage: Passage
+    activities: GateActivities
+
+
+def _gates(client: Client, fakes: Fakes, ledger: MemoryCallLedger) -> Gates:
+    board = MemoryGateBoard(
+        fakes.state.doorway, deeds=fakes.state.archive.deeds, reach=fakes.state.reach
+    )
+    signals = TemporalGateSignals(
+        client, task_timeout=WORKFLOW_TASK_TIMEOUT, task_queue=fakes.task_queue
+    )
+    passage = Passage(
+        ledger=ledger,
+        board=board,
+        signals=signals,
+        plan=fakes.breaker,
+        limits={},
+        chance=Random(0),
+    )
+    return Gates(passage=passage, activities=GateActivities(board=board, signals=signals))
+
+
 @asynccontextmanager
 async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]:
     """Serve a task queue of its own until the block ends."""
@@ -101,12 +165,24 @@ async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]
         ledger=ledger, cache=cache, keeper=keeper, callbacks=callbacks, asking=QUICK_ASKING
     )
     signals = TemporalJobSignals(client)
-    enhance = EnhanceActivities(enhancer=fakes.enhancer, cache=cache, signals=signals)
+    fakes.queue = OpenQueue(client)
+    slots = SlotActivities(fakes.queue)
+    gates = _gates(client, fakes, ledger)
+    enhance = EnhanceActivities(
+        enhancer=fakes.enhancer,
+        cache=cache,
+        signals=signals,
+        gate=EnhanceGate(
+            passage=gates.passage,
+            key=GateKey(provider="deepseek", model=fakes.enhancer.model),
+            fallback=fakes.fallback,
+        ),
+    )
     generate = GenerateActivities(providers={"nanobanana": fakes.provider}, bench=bench)
     worker = Worker(
         client,
         task_queue=fakes.task_queue,
-        workflows=[ImageJobWorkflow],
+        workflows=[ImageJobWorkflow, ProviderGateWorkflow],
         activities=[
             ClaimActivities(MemoryJobStore(fakes.state)).claim,
             RecordActivities(fakes.outbox or MemoryOutbox(fakes.state)).record,
@@ -116,6 +192,12 @@ async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]
             enhance.enhance,
             generate.generate,
             FinishActivities(ledger=ledger, cache=cache, files=fakes.files).finish,
+            ControlActivities(signals).stop,
+            slots.request,
+            slots.release,
+            gates.activities.park,
+            gates.activities.read_gate,
+            gates.activities.move_gate,
         ],
         workflow_runner=SandboxedWorkflowRunner(restrictions=STRICT),
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,

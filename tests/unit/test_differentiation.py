@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise, product
 
@@ -11,74 +11,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darkroom.differentiation import MaximinDifferentiator
-from darkroom.domain.errors import DifferenceInfeasible
-from darkroom.domain.job import (
+from darkroom.domain.difference import (
+    AtMost,
     Combination,
     Constraint,
     DifferenceRequest,
-    DifferenceResult,
     Dimension,
+    Forbid,
+    Imply,
     Metric,
+    Require,
+)
+from darkroom.domain.errors import DifferenceInfeasible
+from tests.support.differences import (
+    ROUNDING,
+    a_request,
+    allowed,
+    answer,
+    breaks,
+    distance,
+    some_dimensions,
 )
 
 PICTURE_WEIGHTS = (0.3, 0.25, 0.25, 0.2)
-ROUNDING = 1e-9
-
-
-def some_dimensions(*sizes: int, weights: Sequence[float] = ()) -> tuple[Dimension, ...]:
-    return tuple(
-        Dimension(
-            name=f"dimension{i}",
-            options=tuple(f"option{n}" for n in range(size)),
-            weight=weights[i] if weights else 1.0,
-        )
-        for i, size in enumerate(sizes)
-    )
-
-
-def a_request(*sizes: int, count: int, min_difference: float = 1.0) -> DifferenceRequest:
-    return DifferenceRequest(
-        dimensions=some_dimensions(*sizes), count=count, min_difference=min_difference
-    )
 
 
 def choose(request: DifferenceRequest) -> tuple[Combination, ...]:
     return MaximinDifferentiator().choose(request).combinations
-
-
-def answer(request: DifferenceRequest) -> DifferenceResult | DifferenceInfeasible:
-    try:
-        return MaximinDifferentiator().choose(request)
-    except DifferenceInfeasible as refusal:
-        return refusal
-
-
-def distance(request: DifferenceRequest, one: Combination, other: Combination) -> float:
-    """Measure two combinations the slow and obvious way."""
-    theirs, total = dict(other), 0.0
-    for dimension in request.dimensions:
-        if dict(one)[dimension.name] != theirs.get(dimension.name):
-            total += 1.0 if request.metric is Metric.HAMMING else dimension.weight
-    return total
-
-
-def is_forbidden(constraint: Constraint, combination: Combination) -> bool:
-    return all(pair in combination for pair in constraint.forbid)
-
-
-def allowed(request: DifferenceRequest) -> Iterator[Combination]:
-    """List what may be chosen at all, by trying everything."""
-    for options in product(*(dimension.options for dimension in request.dimensions)):
-        names = (dimension.name for dimension in request.dimensions)
-        combination = tuple(zip(names, options, strict=True))
-        is_free = combination not in request.history and not any(
-            is_forbidden(constraint, combination) for constraint in request.constraints
-        )
-        if is_free and all(
-            distance(request, combination, earlier) >= request.min_difference - ROUNDING
-            for earlier in request.history
-        ):
-            yield combination
 
 
 def most_by_exhaustion(request: DifferenceRequest, at_distance: float) -> int:
@@ -97,7 +56,31 @@ def most_by_exhaustion(request: DifferenceRequest, at_distance: float) -> int:
             best = max(best, grow(size + 1, far))
         return best
 
-    return grow(0, list(allowed(request)))
+    return grow(0, allowed(request))
+
+
+@st.composite
+def some_constraints(draw: st.DrawFn, dimensions: Sequence[Dimension]) -> Constraint:
+    pairs = st.sampled_from([(d.name, option) for d in dimensions for option in d.options])
+    condition = st.lists(
+        st.sampled_from(dimensions).flatmap(
+            lambda d: st.tuples(
+                st.just(d.name), st.lists(st.sampled_from(d.options), min_size=1).map(tuple)
+            )
+        ),
+        min_size=1,
+        max_size=2,
+    ).map(tuple)
+    return draw(
+        st.one_of(
+            st.builds(Forbid, forbid=st.lists(pairs, min_size=1, max_size=3).map(tuple)),
+            st.builds(Require, require=condition),
+            st.builds(Imply, when=condition, then=condition),
+            st.builds(
+                AtMost, most=st.integers(0, 2), of=st.lists(condition, max_size=4).map(tuple)
+            ),
+        )
+    )
 
 
 @st.composite
@@ -110,17 +93,19 @@ def small_requests(draw: st.DrawFn, *, space: int, count: int) -> DifferenceRequ
     weights = draw(
         st.lists(st.sampled_from((0.2, 0.25, 0.3, 1.0)), min_size=len(sizes), max_size=len(sizes))
     )
-    dimensions = some_dimensions(*sizes, weights=weights)
-    pairs = st.sampled_from([(d.name, option) for d in dimensions for option in d.options])
-    rule = st.lists(pairs, min_size=1, max_size=3).map(tuple)
+    dimensions = some_dimensions(
+        *sizes, weights=weights, ordinal=draw(st.sampled_from((None, True, False)))
+    )
     whole = st.tuples(*(st.tuples(st.just(d.name), st.sampled_from(d.options)) for d in dimensions))
     return DifferenceRequest(
         dimensions=dimensions,
-        constraints=tuple(Constraint(forbid=pairs) for pairs in draw(st.lists(rule, max_size=3))),
+        constraints=tuple(draw(st.lists(some_constraints(dimensions), max_size=3))),
         count=draw(st.integers(1, count)),
         metric=draw(st.sampled_from(Metric)),
         min_difference=draw(st.sampled_from((0.0, 0.25, 0.5, 1.0, 2.0))),
+        history_min_difference=draw(st.sampled_from((None, 0.0, 0.5, 1.0))),
         history=tuple(draw(st.lists(whole, max_size=3))),
+        exclusions=tuple(draw(st.lists(whole, max_size=3))),
         seed=draw(st.integers(-(2**70), 2**70)),
     )
 
@@ -156,6 +141,7 @@ def test_in_a_tiny_space_nothing_better_exists(request: DifferenceRequest) -> No
     if request.count > 1:
         farther = result.min_distance + 100 * ROUNDING
         assert most_by_exhaustion(request, farther) < request.count
+        assert result.certificate.ratio <= 1 + ROUNDING
 
 
 @settings(deadline=None, max_examples=30)
@@ -268,7 +254,7 @@ def test_a_space_too_large_to_list_is_sampled() -> None:
     """Twenty of 10^12 keep the rules, differ in nine of twelve dimensions, and repeat by seed."""
     dimensions = some_dimensions(*[10] * 12)
     rules = tuple(
-        Constraint(forbid=((d.name, "option0"), (e.name, "option1")))
+        Forbid(forbid=((d.name, "option0"), (e.name, "option1")))
         for d, e in combinations(dimensions, 2)
     )
     request = DifferenceRequest(dimensions=dimensions, constraints=rules, count=20)
@@ -276,7 +262,7 @@ def test_a_space_too_large_to_list_is_sampled() -> None:
     result = MaximinDifferentiator().choose(request)
 
     assert result.min_distance >= 9
-    assert not any(is_forbidden(rule, chosen) for rule in rules for chosen in result.combinations)
+    assert not any(breaks(chosen, rule) for rule in rules for chosen in result.combinations)
     assert MaximinDifferentiator().choose(request) == result
 
 
@@ -284,7 +270,7 @@ def test_a_large_space_with_few_allowed_combinations_is_still_served() -> None:
     """Of 4^20 combinations, rules leave those whose neighbours are equal: four, all different."""
     dimensions = some_dimensions(*[4] * 20)
     rules = tuple(
-        Constraint(forbid=((left.name, a), (right.name, b)))
+        Forbid(forbid=((left.name, a), (right.name, b)))
         for left, right in pairwise(dimensions)
         for a, b in product(left.options, right.options)
         if a != b
@@ -317,9 +303,9 @@ def test_a_history_of_other_dimensions_is_no_obstacle() -> None:
 def test_a_rule_that_no_combination_can_break_forbids_nothing() -> None:
     """Empty, unknown, or two options of one dimension at once."""
     rules = (
-        Constraint(forbid=()),
-        Constraint(forbid=(("dimension0", "option0"), ("season", "winter"))),
-        Constraint(forbid=(("dimension0", "option0"), ("dimension0", "option1"))),
+        Forbid(forbid=()),
+        Forbid(forbid=(("dimension0", "option0"), ("season", "winter"))),
+        Forbid(forbid=(("dimension0", "option0"), ("dimension0", "option1"))),
     )
     request = replace(a_request(2, 2, count=4), constraints=rules)
 
@@ -329,7 +315,7 @@ def test_a_rule_that_no_combination_can_break_forbids_nothing() -> None:
 def test_a_dimension_without_a_usable_option_leaves_nothing() -> None:
     """Refused with zero, also where the other dimensions alone are too many to list."""
     dimensions = some_dimensions(1, *[10] * 12)
-    rule = Constraint(forbid=(("dimension0", "option0"),))
+    rule = Forbid(forbid=(("dimension0", "option0"),))
     request = DifferenceRequest(dimensions=dimensions, constraints=(rule,), count=1)
 
     with pytest.raises(DifferenceInfeasible) as refusal:

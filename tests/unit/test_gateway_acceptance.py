@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from darkroom.domain.items import plan_items
-from darkroom.domain.job import JobRequest
+from darkroom.domain.job import JobKind, JobRequest, OnUnknown
 from darkroom.domain.prompts import fill_template
 from darkroom.domain.retries import RetryStrategy
 from darkroom.settings import Settings
@@ -131,6 +131,45 @@ def test_caller_may_choose_among_the_three_retry_strategies(strategy: RetryStrat
     assert plans.generate.strategy is strategy
     assert plans.generate.max_retries == 1
     assert plans.timeout == timedelta(seconds=60)
+
+
+def test_operator_chooses_a_strategy_for_each_kind_and_stage() -> None:
+    """A caller who names one has it in both stages."""
+    settings = Settings.model_validate(
+        {"retry_strategies": {"image_generation/prompt_enhancement": "linear"}}
+    )
+
+    usual, chosen = accepted(settings).plans, accepted(settings, retryStrategy="immediate").plans
+
+    assert usual.enhance.strategy is RetryStrategy.LINEAR
+    assert usual.generate.strategy is RetryStrategy.EXPONENTIAL
+    assert chosen.enhance.strategy is chosen.generate.strategy is RetryStrategy.IMMEDIATE
+    assert chosen.enhance.max_retries == 1
+
+
+@pytest.mark.parametrize("kind", list(JobKind))
+def test_every_kind_has_a_time_limit_of_its_own(kind: JobKind) -> None:
+    """JOB_TIMEOUT_<KIND>, and JOB_TIMEOUT for those that have none."""
+    name = f"job_timeout_{kind}"
+    settings = Settings.model_validate({name: 5_000, "job_timeout": 60_000})
+
+    limits = {one: settings.timeout_of(one).total_seconds() for one in JobKind}
+
+    assert limits == {one: 5 if one is kind else 60 for one in JobKind}
+
+
+def test_caller_says_what_becomes_of_a_purchase_of_unknown_outcome() -> None:
+    """Asking is the default: buying twice costs twice."""
+    assert accepted().plans.on_unknown is OnUnknown.ASK
+    assert accepted(onUnknown="rebuy_once").plans.on_unknown is OnUnknown.REBUY_ONCE
+
+
+def test_immediate_retries_once() -> None:
+    """More retries without any wait would only hammer a provider that is down."""
+    with pytest.raises(Problem) as refused:
+        accepted(retryStrategy="immediate", maxRetries=2)
+
+    assert [fault.field for fault in refused.value.faults] == ["maxRetries"]
 
 
 def test_every_fault_of_a_request_is_named_at_once() -> None:

@@ -1,5 +1,6 @@
 """Domain values as JSON: the exact words of the wire."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -13,6 +14,7 @@ from darkroom.domain.events import (
     Statistics,
 )
 from darkroom.domain.items import ItemState
+from darkroom.domain.job import Priority
 from darkroom.domain.ledger import Cost
 from darkroom.domain.lifecycle import JobState, Outcome, Waiting, WaitingOn
 from gateway.live.messages import message_json, socket_event, type_of
@@ -187,3 +189,23 @@ def test_other_messages_carry_the_event_and_what_it_says_of_the_job() -> None:
     assert data["event"]["attempt"] == 2
     assert data["event"]["nextTryAt"] == "2026-03-14T15:09:31.535Z"
     assert data["job"]["status"] == "processing"
+
+
+def test_event_says_who_gave_an_order_and_what_they_said() -> None:
+    """Where nobody did, neither word is there."""
+    event = an_event(kind=EventKind.JOB_PAUSED, by="grace", note="wrong photo")
+
+    message = message_json(JOB, event)
+
+    assert message["type"] == "JOB_UPDATE"
+    assert message["data"]["event"] == {"kind": "job_paused", "by": "grace", "note": "wrong photo"}
+    assert "by" not in message_json(JOB, an_event())["data"]["event"]
+
+
+def test_job_shows_the_priority_it_has_now() -> None:
+    """As changed, or else as requested."""
+    record = a_record()
+    changed = replace(record, snapshot=replace(record.snapshot, priority=Priority.HIGH))
+
+    assert summary_json(record)["priority"] == "normal"
+    assert summary_json(changed)["priority"] == "high"

@@ -1,18 +1,11 @@
 """A take is bought at most once, wherever an attempt dies and however two attempts interleave."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
-from random import Random
 
 import pytest
-from temporalio.testing import ActivityEnvironment
 
-from activities.adoption import CallbackWatch
-from activities.generate import GenerateActivities
-from activities.keeping import PictureKeeper
-from activities.ledger_walk import AskingPlan, Darkbench
-from darkroom.domain.attempts import GenerateOrder, PictureAttempt, PictureDone, PictureFailed
+from darkroom.domain.attempts import PictureDone, PictureFailed
 from darkroom.domain.errors import (
     Billing,
     ContentRefused,
@@ -24,120 +17,13 @@ from darkroom.domain.errors import (
     ResultGone,
     StoreUnavailable,
 )
-from darkroom.domain.job import ImageSpec
-from darkroom.domain.ledger import (
-    ADOPTABLE,
-    CallKey,
-    LedgerChanges,
-    LedgerRow,
-    LedgerState,
-    TakeOpening,
-)
-from darkroom.domain.ports import PictureOrder, Ready
-from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt
-from tests.support.builders import ADA, JOB
-from tests.support.fake_providers import FakeFileStore, FakeImageProvider
-from tests.support.fakes import MemoryCallLedger, MemoryDoorbell, MemoryPromptCache, MemoryState
+from darkroom.domain.ledger import ADOPTABLE, LedgerChanges, LedgerRow, LedgerState, TakeOpening
+from darkroom.domain.ports import Bought, PictureOrder, Ready
+from tests.support.builders import ADA
+from tests.support.fake_providers import FakeImageProvider
+from tests.support.fakes import MemoryCallLedger
+from tests.support.purchases import TAKE, FragileLedger, Killed, OneAccount, Room
 from tests.support.waiting import eventually
-from tests.support.workers import FakePictureCheck
-
-PROMPT_KEY = "p" * 64
-TAKE = CallKey(job=JOB, item="0001", take=1)
-ORDER = GenerateOrder(
-    job_id=JOB,
-    owner=ADA,
-    item="0001",
-    take=1,
-    prompt_key=PROMPT_KEY,
-    image=ImageSpec(model="nano-banana-2"),
-    product=(),
-)
-QUICK = AskingPlan(
-    first=timedelta(milliseconds=1),
-    longest=timedelta(milliseconds=2),
-    deadline=timedelta(milliseconds=50),
-)
-
-
-class Killed(BaseException):
-    """The process is gone, in the middle of whatever it did."""
-
-
-class FragileLedger(MemoryCallLedger):
-    """Dies before or after the n-th question, or only answers when it likes."""
-
-    def __init__(self, state: MemoryState, *, dies_at: int | None = None, seed: int = 0) -> None:
-        super().__init__(state)
-        self._dies_at = dies_at
-        self._chance = Random(seed)
-        self.asked = 0
-
-    async def open(self, opening: TakeOpening) -> LedgerRow:
-        await self._live()
-        row = await super().open(opening)
-        await self._live()
-        return row
-
-    async def move(self, row: LedgerRow, to: LedgerState, changes: LedgerChanges) -> LedgerRow:
-        await self._live()
-        moved = await super().move(row, to, changes)
-        await self._live()
-        return moved
-
-    async def _live(self) -> None:
-        self.asked += 1
-        if self.asked == self._dies_at:
-            raise Killed
-        for _ in range(self._chance.randrange(4)):
-            await asyncio.sleep(0)
-
-
-class OneAccount(FakeImageProvider):
-    """A provider whose replies take a moment; it knows every task it was asked for."""
-
-    async def submit(self, order: PictureOrder) -> str:
-        task_id = await super().submit(order)
-        await asyncio.sleep(0)
-        return task_id
-
-
-class Room:
-    """One state, and as many attempts on it as a test wants."""
-
-    def __init__(self, provider: FakeImageProvider | None = None) -> None:
-        self.state = MemoryState()
-        self.provider = provider or OneAccount(grace=timedelta(milliseconds=30))
-        self.ledger = MemoryCallLedger(self.state)
-
-    async def prepare(self) -> None:
-        """Keep the prompt that the order names."""
-        text = EnhancedPrompt(text="a lamp at noon", model="fake", cost_micros=1)
-        kept = KeptPrompt(key=PROMPT_KEY, job_id=JOB, prompt=text)
-        await MemoryPromptCache(self.state).keep(kept)
-
-    async def attempt(
-        self, ledger: MemoryCallLedger | None = None, *, heartbeat: tuple[str, ...] = ()
-    ) -> PictureAttempt:
-        """Make one attempt, as the worker would."""
-        used = ledger or self.ledger
-        bench = Darkbench(
-            ledger=used,
-            cache=MemoryPromptCache(self.state),
-            keeper=PictureKeeper(
-                files=FakeFileStore(), pictures=FakePictureCheck(), max_bytes=1 << 20
-            ),
-            callbacks=CallbackWatch(ledger=used, doorbell=MemoryDoorbell(self.state)),
-            asking=QUICK,
-        )
-        env = ActivityEnvironment()
-        env.info = replace(env.info, heartbeat_details=heartbeat)
-        activities = GenerateActivities(providers={"nanobanana": self.provider}, bench=bench)
-        return (await env.run(activities.generate, ORDER)).attempt
-
-    async def row(self) -> LedgerRow:
-        """Read the purchase."""
-        (row,) = await self.ledger.rows([TAKE])
-        return row
 
 
 async def test_an_undisturbed_attempt_buys_once_and_settles() -> None:
@@ -198,7 +84,7 @@ async def test_a_reply_that_reaches_an_overtaken_attempt_is_not_lost() -> None:
     await room.prepare()
 
     class Overtaken(FakeImageProvider):
-        async def submit(self, order: PictureOrder) -> str:
+        async def submit(self, order: PictureOrder) -> Bought:
             opening = TakeOpening(
                 key=TAKE, owner=ADA, provider="nanobanana", model="m", price_micros=1
             )

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 from darkroom.domain.checkpoint import RecordBatch, Recorded
 from darkroom.domain.errors import (
     ContentRefused,
+    GenerationFailed,
     KeyRefused,
     ProviderUnavailable,
     StoreUnavailable,
@@ -97,8 +98,8 @@ async def test_a_job_without_any_picture_fails_in_temporal_too(client: Client) -
 
 async def test_the_last_retry_spent_gives_the_picture_up(client: Client) -> None:
     """The bound counts retries after the first try: three more, then no more."""
-    down = ProviderUnavailable("connection refused", provider="nanobanana")
-    fakes = Fakes(provider=FakeImageProvider(submits=[down] * 9))
+    failed = GenerationFailed("the task failed, credits returned", provider="nanobanana")
+    fakes = Fakes(provider=FakeImageProvider(collects=[failed] * 9))
     start = renamed(a_start(request=a_request(count=1)))
     async with started_worker(client, fakes):
         handle = await start_job(client, fakes, start)

@@ -10,12 +10,40 @@ down_revision = "0001"
 def upgrade() -> None:
     """Create the tables, and the indexes by which rates are counted and drift is found."""
     op.create_index("ix_jobs_state", "jobs", ["state", "submitted_at", "id"])
-    op.create_index("ix_ledger_provider_called", "ledger", ["provider", "called_at"])
     op.create_index("ix_ledger_state_called", "ledger", ["state", "called_at"])
+    _line_calls_up()
     _create_queues()
     _create_gates()
     _create_dead_letters()
     _create_audit()
+
+
+def _line_calls_up() -> None:
+    for name in ("admitted_at", "wanted_at"):
+        op.add_column("ledger", sa.Column(name, sa.DateTime(timezone=True), nullable=True))
+    in_flight = sa.text("state IN ('calling', 'accepted') AND NOT hinted")
+    is_wanted = sa.text("wanted_at IS NOT NULL")
+    op.create_index(
+        "ix_ledger_in_flight",
+        "ledger",
+        ["provider", "called_at"],
+        sqlite_where=in_flight,
+        postgresql_where=in_flight,
+    )
+    op.create_index(
+        "ix_ledger_wanted",
+        "ledger",
+        ["provider", "wanted_at"],
+        sqlite_where=is_wanted,
+        postgresql_where=is_wanted,
+    )
+    op.create_table(
+        "calls",
+        sa.Column("provider", sa.String(), nullable=False),
+        sa.Column("called_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("call", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("provider", "called_at", "call"),
+    )
 
 
 def _create_queues() -> None:

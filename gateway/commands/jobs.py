@@ -1,8 +1,4 @@
-"""What the gateway asks of Temporal: start a job, cancel it, describe it.
-
-The only place that knows the workflows. An RPC that fails for another reason than the ones
-named here leaves as `RPCError`, which the door answers with 503.
-"""
+"""Start jobs and ask what they are; what an open job is told stands in orders.py."""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,6 +7,7 @@ from datetime import timedelta
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import (
     Client,
+    WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
@@ -18,9 +15,6 @@ from temporalio.client import (
 from temporalio.common import (
     Priority,
     QueryRejectCondition,
-    SearchAttributeKey,
-    SearchAttributePair,
-    TypedSearchAttributes,
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
@@ -31,17 +25,12 @@ from darkroom.domain import names
 from darkroom.domain.checkpoint import DescribeQuestion, LiveJob
 from darkroom.domain.events import JobResult
 from darkroom.domain.job import TEMPORAL_PRIORITY_KEYS, JobId, JobStart
-from darkroom.domain.lifecycle import JobState
-from darkroom.domain.stages import Stage
+from darkroom.runtime import showing
 from workflows.image_job import ImageJobWorkflow
 from workflows.options import WORKFLOW_TASK_TIMEOUT
 
 ANSWER_WITHIN = timedelta(milliseconds=300)  # durability.md rule 8
 RPC_WITHIN = timedelta(seconds=5)
-SUMMARY_LENGTH = 200
-
-# What the server says of a query that no worker answers, or that it does not hold any more.
-_SILENCE = frozenset({RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +42,7 @@ class Submitted:
 
 
 class AlreadyStarted(Exception):
-    """A job of this id was started before."""
+    """A submitted job was started before; a run to retry has not ended, or another came first."""
 
 
 class JobCommands:
@@ -63,39 +52,46 @@ class JobCommands:
         self._client = client
 
     async def start_job(self, start: JobStart, *, digest: str) -> None:
-        """Start a job's workflow; once this returns, the job cannot be lost.
+        """Start one run of a job; once this returns, it cannot be lost.
+
+        Args:
+            start: of a submitted job, or with the run that it follows, of a retry.
+            digest: of the request as it was first submitted, for repeats of that.
 
         Raises:
-            AlreadyStarted: the id is taken, now or within Temporal's memory.
+            AlreadyStarted: a submitted job's id is taken, now or within Temporal's memory; or
+                a run of this job has not ended yet.
         """
-        request = start.request
+        is_first = start.expected_run == 0
+        again = WorkflowIDReusePolicy
         try:
             await self._client.start_workflow(
                 ImageJobWorkflow.run,
                 start,
                 id=start.job_id,
                 task_queue=names.TASK_QUEUE,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_reuse_policy=again.REJECT_DUPLICATE if is_first else again.ALLOW_DUPLICATE,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
                 task_timeout=WORKFLOW_TASK_TIMEOUT,
-                priority=Priority(priority_key=TEMPORAL_PRIORITY_KEYS[request.priority]),
+                priority=Priority(priority_key=TEMPORAL_PRIORITY_KEYS[start.request.priority]),
                 memo={names.REQUEST_DIGEST_MEMO: digest},
-                search_attributes=_search_attributes(start),
-                static_summary=_summary(start),
-                static_details=_details(start),
+                search_attributes=showing.search_attributes(start),
+                static_summary=showing.summary(start),
+                static_details=showing.details(start),
                 rpc_timeout=RPC_WITHIN,
             )
         except WorkflowAlreadyStartedError as taken:
             raise AlreadyStarted(start.job_id) from taken
 
-    async def cancel_job(self, job_id: JobId) -> bool:
-        """Ask a job to stop, as `temporal workflow cancel` does; False if it is over."""
+    async def ended(self, job_id: JobId, *, within: timedelta) -> bool:
+        """Wait for a job's latest run to be over; False when it still is not."""
         try:
-            await self._workflow(job_id).cancel(rpc_timeout=RPC_WITHIN)
-        except RPCError as refused:
-            if refused.status is RPCStatusCode.NOT_FOUND:
-                return False
-            raise
+            async with asyncio.timeout(within.total_seconds()):
+                await self._workflow(job_id).result(rpc_timeout=within)
+        except (TimeoutError, RPCError):
+            return False
+        except WorkflowFailureError:
+            return True
         return True
 
     async def live(self, job_id: JobId, *, within: timedelta = ANSWER_WITHIN) -> LiveJob | None:
@@ -148,50 +144,3 @@ class JobCommands:
 
     def _workflow(self, job_id: JobId) -> WorkflowHandle[ImageJobWorkflow, JobResult | None]:
         return self._client.get_workflow_handle_for(ImageJobWorkflow.run, job_id)
-
-
-def _search_attributes(start: JobStart) -> TypedSearchAttributes:
-    request = start.request
-    words = {
-        names.STATUS_ATTRIBUTE: JobState.PENDING,
-        names.STAGE_ATTRIBUTE: Stage.ANALYZE,
-        names.KIND_ATTRIBUTE: request.kind,
-        names.OWNER_ATTRIBUTE: start.owner,
-        names.PRIORITY_ATTRIBUTE: request.priority,
-    }
-    pairs: list[SearchAttributePair[str] | SearchAttributePair[list[str]]] = [
-        SearchAttributePair(SearchAttributeKey.for_keyword(name), str(word))
-        for name, word in words.items()
-    ]
-    if request.labels:
-        labels = [f"{key}:{value}" for key, value in request.labels.items()]
-        key = SearchAttributeKey.for_keyword_list(names.LABELS_ATTRIBUTE)
-        pairs.append(SearchAttributePair(key, labels))
-    return TypedSearchAttributes(pairs)
-
-
-def _summary(start: JobStart) -> str:
-    """Say in one line what an operator's list shows."""
-    request = start.request
-    pictures = _counted(request.picture_count, "picture")
-    line = f"{pictures} for {start.owner}: {request.prompt.template}"
-    return " ".join(line.split())[:SUMMARY_LENGTH]
-
-
-def _details(start: JobStart) -> str:
-    """Say in Markdown what an operator wants to know at a glance."""
-    request, image = start.request, start.request.image
-    chosen = ", ".join(f"{one.name} ({len(one.options)})" for one in request.dimensions)
-    lines = [
-        f"**{_counted(request.picture_count, 'picture')}**, {request.priority} priority",
-        f"- owner: `{start.owner}`",
-        f"- chosen from: {chosen or 'combinations the caller named'}",
-        f"- drawn by: {image.provider} {image.model}, {image.size}, {image.aspect_ratio}",
-        f"- estimated: {start.plans.estimated_micros / 1_000_000:.4f} USD",
-        *(f"- label {key}: {value}" for key, value in request.labels.items()),
-    ]
-    return "\n".join(lines)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

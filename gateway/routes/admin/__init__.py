@@ -1,0 +1,1 @@
+"""`/v1/admin`: what operators see and do. Every route asks for an operator's key."""
