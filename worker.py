@@ -194,6 +194,7 @@ async def _activities(
         cache=cache,
         keeper=keeper,
         callbacks=callbacks,
+        passage=gates.passage,
         asking=AskingPlan(deadline=settings.nanobanana_collect_deadline),
     )
     return callbacks, (

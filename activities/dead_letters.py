@@ -70,7 +70,7 @@ def _alert(one: Escalation, order: EscalateOrder) -> Alert:
             "item": letter.item,
             "provider": letter.failure.provider,
             "attempts": letter.attempts,
-            "parkedAt": letter.parked_at.isoformat(),
+            "parkedAt": letter.parked_at,
             "remedy": letter.remedy,
         },
     )

@@ -6,7 +6,7 @@ running, and the store gives the job only to a run that names the writer it saw 
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from activities.rounds import PAGE, Tally
@@ -27,6 +27,8 @@ from darkroom.domain.ports import Inventory, JobTruth
 OPEN_STATES = tuple(state for state in JobState if state not in TERMINAL_STATES)
 # A run claims its job within milliseconds, and this long after an outage of the store.
 CLAIM_PATIENCE = timedelta(seconds=60)
+# Of jobs that ended longer ago, only what the store remembers counts.
+ENDED_WITHIN = timedelta(days=3)
 FLUSH_PATIENCE = timedelta(seconds=30)
 FLUSH_ATTEMPTS = 2  # of the activity that writes the log; a first one may just have begun
 
@@ -126,10 +128,11 @@ class StuckTasks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LostRows:
-    """Runs, but the store does not know it: the database was restored to an earlier time.
+    """The store has forgotten what Temporal knows: the database was restored to an earlier time.
 
     Such a run writes no more, so whatever it goes on to do is lost. What it knows is written
-    down, and a run of its own takes the job over.
+    down, and a run of its own takes the job over. Of a job that is over, only the row is written
+    again: open, so that the round after this one brings it to the end that Temporal tells.
     """
 
     inventory: Inventory
@@ -143,13 +146,27 @@ class LostRows:
             run = await self.truth.run_of(job_id)
             if run and run.is_running and now - run.started_at > self.patience:
                 await self._look_at(job_id, run, tally)
+        if not tally.order.in_portions:
+            await self._look_back(tally)
+
+    async def _look_back(self, tally: Tally) -> None:
+        """Look for the row of every job that ended lately."""
+        async for job_id in self.truth.ended_since(datetime.now(UTC) - ENDED_WITHIN):
+            tally.look()
+            if await self.inventory.written(job_id) is not None:
+                continue
+            run, live = await self.truth.run_of(job_id), await self.truth.live(job_id)
+            if run and not run.is_running and live and _has_written(live, None):
+                why = f"it is {run.status} in Temporal, and the store knows nothing of it"
+                await tally.note(job_id, why, partial(self._remember, run, live))
 
     async def _look_at(self, job_id: JobId, run: RunView, tally: Tally) -> None:
         job = await self.inventory.written(job_id)
         if job and job.writer == run.first_run_id:
             return
         live = await self.truth.live(job_id)
-        if live is None or not _has_written(live, job):
+        is_half_mended = job is not None and job.writer == restored_writer(run)
+        if live is None or not (is_half_mended or _has_written(live, job)):
             return  # it has not claimed the job yet, or nobody can say
         if await self.inventory.written(job_id) != job:
             return
@@ -158,15 +175,19 @@ class LostRows:
         why = f"its workflow has told {seq} events, and the store knows {known}"
         await tally.note(job_id, why, partial(self._mend, run, live))
 
-    async def _mend(self, run: RunView, live: LiveJob) -> str:
-        start, snapshot = live.record.start, live.record.snapshot
+    async def _remember(self, run: RunView, live: LiveJob) -> str:
+        snapshot = live.record.snapshot
         forgotten = WrittenJob(
-            start=start,
+            start=live.record.start,
             snapshot=JobSnapshot(run=snapshot.run, priority=snapshot.priority),
             writer=restored_writer(run),
-            has_spoken=True,
         )
-        await self.inventory.restore(forgotten, live.record.items)
+        is_news = await self.inventory.restore(forgotten, live.record.items)
+        return f"written again with {len(live.record.items)} items" if is_news else ""
+
+    async def _mend(self, run: RunView, live: LiveJob) -> str:
+        start, snapshot = live.record.start, live.record.snapshot
+        await self._remember(run, live)
         await self.truth.terminate(run, reason="reconcile: the store had forgotten this run")
         job = await self.inventory.written(start.job_id)
         if job is None:

@@ -20,8 +20,10 @@ from activities.adoption import CallbackWatch
 from activities.heartbeats import Pulse
 from activities.keeping import PictureKeeper
 from activities.last_words import read_failure, read_picture, write_failure, write_picture
+from activities.passage import Passage
 from activities.patience import until_answered
 from darkroom.domain.attempts import GenerateOrder, PictureAttempt, PictureDone, PictureFailed
+from darkroom.domain.breakers import GateKey
 from darkroom.domain.errors import (
     Billing,
     DarkroomError,
@@ -97,6 +99,7 @@ class Darkbench:
     cache: PromptCache
     keeper: PictureKeeper
     callbacks: CallbackWatch
+    passage: Passage
     asking: AskingPlan
 
 
@@ -126,6 +129,8 @@ class LedgerWalk:
         except asyncio.CancelledError:
             await self._abandon_if_cancelled()
             raise
+        finally:
+            self._bench.passage.freed(self._order.image.provider)
 
     async def _take(self, step: LedgerStep, row: LedgerRow) -> LedgerRow | PictureAttempt:
         match step:
@@ -193,13 +198,17 @@ class LedgerWalk:
             order = await until_answered(lambda: self._provider.prepare(plain))
         except (ProviderError, FileMissing) as error:
             return PictureFailed(failure=failure_of(error))
-        return await self._finish_even_if_cancelled(self._buy(row, order))
+        passed = await self._bench.passage.call(row, admitted_at=self._order.admitted_at)
+        if isinstance(passed, Failure):
+            return PictureFailed(failure=passed)
+        if passed.state is not LedgerState.CALLING or passed.called_at is None:
+            return passed
+        buying = self._buy(passed, order, called_at=passed.called_at)
+        return await self._finish_even_if_cancelled(buying)
 
-    async def _buy(self, row: LedgerRow, order: PictureOrder) -> LedgerRow | PictureFailed:
-        called_at = datetime.now(UTC)
-        row = await self._move(row, LedgerState.CALLING, LedgerChanges(called_at=called_at))
-        if row.state is not LedgerState.CALLING or row.called_at != called_at:
-            return row
+    async def _buy(
+        self, row: LedgerRow, order: PictureOrder, *, called_at: datetime
+    ) -> LedgerRow | PictureFailed:
         if self._is_leaving or datetime.now(UTC) - called_at > SEND_WINDOW:
             return await self._withdraw(row, called_at)
         try:
@@ -275,13 +284,17 @@ class LedgerWalk:
         failure = failure_of(error)
         if error.cost_micros or failure.billing is Billing.BILLED:
             return await self._spend(row, replace(failure, billing=Billing.BILLED))
+        told = await self._bench.passage.failed(self._gate(row), str(self._key), failure)
         if failure.billing is Billing.UNKNOWN:
             return await self._lose(row, failure)
         if failure.disposition is Disposition.FATAL:
             await self._tell(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
             return PictureFailed(failure=failure, opens_take=True)
         await self._withdraw(row, called_at)
-        return PictureFailed(failure=failure)
+        return PictureFailed(failure=told)
+
+    def _gate(self, row: LedgerRow) -> GateKey:
+        return GateKey(provider=row.provider, model=row.model)
 
     async def _lose(self, row: LedgerRow, failure: Failure) -> LedgerRow:
         """Wait for a callback where one can come; without, nobody will ever know more."""
@@ -356,7 +369,10 @@ class LedgerWalk:
 
     async def _not_made(self, row: LedgerRow, failure: Failure) -> PictureFailed:
         """The provider answered that there will be no picture, or did not let us ask."""
-        if failure.billing is not Billing.NONE or failure.disposition is Disposition.WAIT:
+        if failure.disposition is Disposition.WAIT:
+            told = await self._bench.passage.failed(self._gate(row), str(self._key), failure)
+            return PictureFailed(failure=told)
+        if failure.billing is not Billing.NONE:
             return PictureFailed(failure=failure)
         await self._move(row, LedgerState.REFUSED, LedgerChanges(failure=failure))
         return PictureFailed(failure=failure, opens_take=True)

@@ -50,7 +50,9 @@ class Tally:
             done = await self._mended(target, why, mend)
         if len(self.examples) < MOST_EXAMPLES:
             self.examples.append(DriftExample(target=target, why=why, repaired=done))
-        log.warning("drift_found", kind=self.order.kind, target=target, why=why, repaired=done)
+        # What is only reported is found again every time.
+        say = log.warning if done else log.info
+        say("drift_found", kind=self.order.kind, target=target, why=why, repaired=done)
 
     async def mark(self, target: str, why: str) -> None:
         """Write down, once, what cannot be mended."""

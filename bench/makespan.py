@@ -70,9 +70,11 @@ async def _makespan(running: Running, numbers: range) -> tuple[float, list[JobId
 
 async def _submit(running: Running, number: int) -> JobId:
     """Ask for pictures under a number of their own, so that no prompt comes from the cache."""
-    combinations = [{"place": f"{number}-{picture}"} for picture in range(IMAGES)]
+    places = [f"{number}-{picture}" for picture in range(IMAGES)]
     return await running.submit(
-        dimensions={}, combinations=combinations, prompt={"template": "A lamp at {place}"}
+        dimensions={"place": {"options": places}},
+        count=IMAGES,
+        prompt={"template": "A lamp at {place}"},
     )
 
 

@@ -67,6 +67,14 @@ class ParkedJob(Wire):
     since: str
 
 
+class ProviderLimits(Wire):
+    """Calls that a provider takes from all workers together; null: as many as jobs make."""
+
+    concurrency: int | None
+    per_minute: int | None
+    per_hour: int | None
+
+
 class ProviderGate(Wire):
     """Whether one model may be called.
 
@@ -84,6 +92,7 @@ class ProviderGate(Wire):
     canary: str | None
     by: str | None
     error: Failure | None
+    limits: ProviderLimits
     parked_count: int | None
     parked: list[ParkedJob]
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from darkroom.domain.admission import QueueTerms, QueueView, WaitingJob, WorkingJob
 from darkroom.domain.breakers import Gate
 from darkroom.domain.parking import GateView
+from darkroom.domain.permits import CallLimits
 from gateway.request_wire import Json
 from gateway.wire import failure_json, place_json, time_text
 
@@ -38,7 +39,7 @@ def queue_json(view: QueueView, *, max_pending: int) -> Json:
     }
 
 
-def gate_json(gate: Gate, view: GateView | None) -> Json:
+def gate_json(gate: Gate, view: GateView | None, limits: CallLimits) -> Json:
     """Write a gate; without the view of its workflow, who is parked is not known."""
     return {
         "provider": gate.key.provider,
@@ -51,6 +52,11 @@ def gate_json(gate: Gate, view: GateView | None) -> Json:
         "canary": gate.canary,
         "by": gate.by or None,
         "error": gate.failure and failure_json(gate.failure),
+        "limits": {
+            "concurrency": limits.concurrency,
+            "perMinute": limits.per_minute,
+            "perHour": limits.per_hour,
+        },
         "parkedCount": view and view.parked_count,
         "parked": [
             {"jobId": order.workflow_id, "since": time_text(order.parked_at)}

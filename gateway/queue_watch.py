@@ -68,28 +68,27 @@ class QueueWatch:
             raise
 
     def forget(self) -> None:
-        """Ask anew the next time: an operator has just changed the queue."""
+        """Ask anew the next time: an order has just changed the queue."""
         self._seen_at = float("-inf")
 
     async def place_of(self, record: JobRecord) -> Place | None:
         """Find a job's place in line, if it waits for a slot and the pool answers."""
-        if not _is_in_line(record):
+        if not is_in_line(record):
             return None
-        place = self._listed(await self.view(), record.start.job_id)
-        return place or await self._queue.place(record.start.job_id)
+        view = await self.view()
+        if view is None:
+            return None
+        listed = (one.place for one in view.waiting if one.job_id == record.start.job_id)
+        return next(listed, None) or await self._queue.place(record.start.job_id)
 
     async def places_of(self, records: tuple[JobRecord, ...]) -> dict[JobId, Place]:
         """Find the places of those that stand near the front; asks nobody for each."""
-        if not any(_is_in_line(record) for record in records):
+        if not any(is_in_line(record) for record in records):
             return {}
         view = await self.view()
-        waiting = {record.start.job_id for record in records if _is_in_line(record)}
+        waiting = {record.start.job_id for record in records if is_in_line(record)}
         listed = view.waiting if view else ()
         return {one.job_id: one.place for one in listed if one.job_id in waiting}
-
-    def _listed(self, view: QueueView | None, job_id: JobId) -> Place | None:
-        listed = view.waiting if view else ()
-        return next((one.place for one in listed if one.job_id == job_id), None)
 
     async def _ask(self) -> None:
         counted = self._came_in
@@ -99,6 +98,7 @@ class QueueWatch:
             self._counted, self._seen_at, self._asking = counted, self._clock(), None
 
 
-def _is_in_line(record: JobRecord) -> bool:
+def is_in_line(record: JobRecord) -> bool:
+    """Say whether a job waits for a slot."""
     waiting = record.snapshot.waiting
     return waiting is not None and waiting.on is WaitingOn.SLOT

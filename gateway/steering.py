@@ -35,6 +35,7 @@ async def steered(gateway: Gateway, caller: Caller, job_id: str, order: Order) -
     except OrderUnheard as silence:
         raise _unheard(job_id) from silence
     if controlled.changed:
+        gateway.queue.forget()
         log.info("job_steered", job_id=job_id, by=caller.owner, state=controlled.state)
     return (await gateway.reader.live(job_id, caller.sees)).record
 

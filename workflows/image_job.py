@@ -72,6 +72,7 @@ _STAGE = SearchAttributeKey.for_keyword(STAGE_ATTRIBUTE)
 
 # What an order says that was typed without any input.
 _PAUSE, _RESUME, _CANCEL = PauseOrder(), ResumeOrder(), CancelOrder()
+_DESCRIBE, _SLOT = DescribeQuestion(), SlotQuestion()
 
 
 @workflow.defn(name=JobKind.IMAGE_GENERATION)
@@ -106,17 +107,17 @@ class ImageJobWorkflow:
             self._orders.is_closing = True
             await workflow.wait_condition(workflow.all_handlers_finished)
 
-    @workflow.query
-    def describe(self, question: DescribeQuestion) -> LiveJob:  # noqa: ARG002 -- one value in, so that fields can be added
+    @workflow.query(description="the whole record, and events that are not stored yet")
+    def describe(self, question: DescribeQuestion = _DESCRIBE) -> LiveJob:  # noqa: ARG002 -- one value in, so that fields can be added
         """Answer what the job is, with the events the store does not have yet."""
         return self._journal.live()
 
-    @workflow.query
-    def slot(self, question: SlotQuestion) -> SlotClaim:  # noqa: ARG002 -- one value in, so that fields can be added
+    @workflow.query(description="what this run holds of the queue, or waits for")
+    def slot(self, question: SlotQuestion = _SLOT) -> SlotClaim:  # noqa: ARG002 -- one value in, so that fields can be added
         """Answer a pool that has lost its memory: what this run holds or waits for."""
         return self._floor.lease.claim()
 
-    @workflow.update
+    @workflow.update(description='buy nothing more; {"by": ..., "reason": ...} or nothing')
     async def pause(self, order: PauseOrder = _PAUSE) -> Controlled:
         """Buy nothing more until resumed; what is in flight is collected."""
         return await self._follow(lambda: self._orders.pause(order))
@@ -126,7 +127,7 @@ class ImageJobWorkflow:
         with refusing():
             self._orders.check_halt("be paused")
 
-    @workflow.update
+    @workflow.update(description='go on; {"by": ...} or nothing')
     async def resume(self, order: ResumeOrder = _RESUME) -> Controlled:
         """Go on; the job keeps its place in the queue."""
         return await self._follow(lambda: self._orders.resume(order))
@@ -136,7 +137,7 @@ class ImageJobWorkflow:
         with refusing():
             self._orders.check_halt("be resumed")
 
-    @workflow.update
+    @workflow.update(description='stop; {"mode": "now" | "after_current", "by": ...} or nothing')
     async def cancel(self, order: CancelOrder = _CANCEL) -> Controlled:
         """Stop for good; pictures that are there stay."""
         await self._taken_over()
@@ -148,7 +149,7 @@ class ImageJobWorkflow:
         with refusing():
             self._orders.check_open("be cancelled")
 
-    @workflow.update
+    @workflow.update(description='{"priority": "high" | "normal" | "low", "by": ...}')
     async def set_priority(self, order: PriorityOrder) -> Controlled:
         """Move the job up or down in the queue."""
         await self._taken_over()
@@ -160,7 +161,7 @@ class ImageJobWorkflow:
         with refusing():
             self._orders.check_open("change its priority")
 
-    @workflow.update
+    @workflow.update(description='{"decision": "rebuy" | "give_up", "item": ..., "by": ...}')
     async def decide(self, order: DecideOrder) -> Controlled:
         """Settle purchases of which nobody knows whether they were made."""
         return await self._follow(lambda: self._orders.decide(order))
@@ -170,17 +171,17 @@ class ImageJobWorkflow:
         with refusing():
             self._orders.check_decision(order)
 
-    @workflow.signal(name=PAUSE)
+    @workflow.signal(name=PAUSE, description="as the update; a refusal is an event")
     async def pause_by_signal(self, typed: Any = None) -> None:
         """Pause, as typed with `temporal workflow signal`."""
         await self._obey(PAUSE, lambda: self._orders.pause(typed_order(PauseOrder, typed)))
 
-    @workflow.signal(name=RESUME)
+    @workflow.signal(name=RESUME, description="as the update; a refusal is an event")
     async def resume_by_signal(self, typed: Any = None) -> None:
         """Resume, as typed with `temporal workflow signal`."""
         await self._obey(RESUME, lambda: self._orders.resume(typed_order(ResumeOrder, typed)))
 
-    @workflow.signal(name=CANCEL)
+    @workflow.signal(name=CANCEL, description="as the update; a refusal is an event")
     async def cancel_by_signal(self, typed: Any = None) -> None:
         """Cancel, as typed with `temporal workflow signal`."""
         await self._obey(CANCEL, lambda: self._orders.cancel(typed_order(CancelOrder, typed)))

@@ -19,6 +19,7 @@ from darkroom.domain.names import (
     DESCRIBE,
     GATE_OPENED_SIGNAL,
     LEAVE_SIGNAL,
+    LOOK_SIGNAL,
     OPEN,
     PARK_SIGNAL,
     PROVIDER_GATE,
@@ -34,6 +35,7 @@ from darkroom.domain.parking import (
     ParkOrder,
 )
 from darkroom.domain.release import Over, ParkedJobs, Rest, Wake
+from darkroom.domain.stages import counted
 from workflows.durably import durably
 
 # What is meant by an order or a question that was typed without any input.
@@ -79,12 +81,19 @@ class ProviderGateWorkflow:
         """Take a job in; without an order, which only a hand can type, nothing happens."""
         if order and order.workflow_id:
             self._jobs.park(order)
+            self._show()
+
+    @workflow.signal(name=LOOK_SIGNAL)
+    def look(self) -> None:
+        """Read the row at once: a call has just opened the gate."""
+        self._is_moved = True
 
     @workflow.signal(name=LEAVE_SIGNAL)
     def leave(self, order: LeaveOrder | None = None) -> None:
         """Let a job go that does not wait any more."""
         if order:
             self._jobs.leave(order)
+            self._show()
 
     @workflow.update(name=OPEN)
     async def hold_back(self, order: OpenOrder = _OPEN) -> Gate:
@@ -98,22 +107,18 @@ class ProviderGateWorkflow:
                 f"say why {self._key} is to be held back: everybody who waits reads it. "
                 '--input \'{"reason": "..."}\'',
                 type=IllegalTransition.code,
+                non_retryable=True,
             )
 
     @workflow.update(name=CLOSE)
     async def let_through(self, order: CloseOrder = _CLOSE) -> Gate:
-        """Let one call find out now, and all of them if it succeeds."""
+        """Let one call find out now, and all of them if it succeeds.
+
+        What this run last read may be old, so the row itself refuses to close a closed gate.
+        """
         gate = await self._move(Hand.CLOSE, by=order.by, reason=order.reason)
         self._jobs.start_over()
         return gate
-
-    @let_through.validator
-    def _may_let_through(self, order: CloseOrder = _CLOSE) -> None:  # noqa: ARG002 -- the SDK wants the update's own parameters
-        if self._gate and self._gate.state is GateState.CLOSED:
-            raise ApplicationError(
-                f"the gate of {self._key} is closed already: calls go through",
-                type=IllegalTransition.code,
-            )
 
     @workflow.query(name=DESCRIBE)
     def describe(self, question: GateQuestion = _QUESTION) -> GateView:
@@ -128,8 +133,13 @@ class ProviderGateWorkflow:
         """Read the row, which any call may have moved."""
         self._is_moved = False
         self._gate = gate = await durably(GateActivities.read_gate, self._key)
-        workflow.set_current_details(_words(gate, parked_count=len(self._jobs)))
+        self._show()
         return gate
+
+    def _show(self) -> None:
+        """Say for `temporal workflow metadata` and the Web UI how things stand."""
+        if self._gate:
+            workflow.set_current_details(_words(self._gate, parked_count=len(self._jobs)))
 
     async def _rest(self, rest: Rest) -> None:
         left = max(rest.until - workflow.now(), timedelta(0))
@@ -174,8 +184,7 @@ def _check_name(key: GateKey) -> None:
 
 
 def _words(gate: Gate, *, parked_count: int) -> str:
-    """Say for `temporal workflow metadata` and the Web UI how things stand."""
-    lines = [f"**{gate.state}**, {parked_count} jobs parked"]
+    lines = [f"**{gate.state}**, {counted(parked_count, 'job')} parked"]
     if gate.failure:
         lines.append(f"- because: {gate.failure.message}")
     if gate.state is GateState.OPEN:

@@ -54,6 +54,7 @@ class ReconcileWorkflow:
             by=order.by,
             dry_run=order.dry_run,
             resume_at=_left_at(kind) if order.in_portions else "",
+            in_portions=order.in_portions,
         )
         report = await _portion(asked)
         while report.resume_at and not order.in_portions:

@@ -10,10 +10,15 @@ from darkroom.domain.errors import OPERATOR_CODES, Failure
 from darkroom.domain.events import EventKind
 from darkroom.domain.journal import Facts, JobJournal
 from darkroom.domain.lifecycle import Waiting, WaitingOn
+from darkroom.domain.permits import PROVIDER_PARKED
 
 
 def waiting_for(failure: Failure) -> Waiting:
     """Say in words a caller can read what a waiting error waits for."""
+    if failure.code == PROVIDER_PARKED:
+        needs_operator = failure.retry_after is None
+        on = WaitingOn.OPERATOR if needs_operator else WaitingOn.PROVIDER
+        return waiting_on(on, failure.message)
     provider = failure.provider or "the provider"
     if failure.code in OPERATOR_CODES:
         return waiting_on(WaitingOn.OPERATOR, f"{provider} needs an operator: {failure.message}")

@@ -10,7 +10,7 @@ from darkroom.differentiation.chance import Indexes
 from darkroom.differentiation.measures import Word, Words, pick
 
 LOOKED_AT_COUNT = 4_096  # of more words that are equally good, the first ones are a fair sample
-THINNING_ROUNDS = 128  # so often is counted anew while many words are taken at once
+THINNING_ROUNDS = 64  # so often is counted anew while many words are taken at once
 
 Costs: TypeAlias = NDArray[np.signedinteger[Any]]  # (words,)
 

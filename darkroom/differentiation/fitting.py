@@ -81,7 +81,9 @@ class Fitting:
             return pool
         among = self.candidates.among(pool)
         if among.cells * wanted <= SPREAD_CELLS:
-            return pool[spread(among, wanted, self.effort)]
+            chosen = spread(among, wanted, self.effort)
+            if chosen.size == wanted:  # else time is up
+                return pool[chosen]
         return self.thin_evenly(pool, wanted)
 
     def thin_evenly(self, pool: Indexes, wanted: int) -> Indexes:

@@ -9,6 +9,7 @@ from darkroom.domain.difference import DifferenceRequest, Proof, Relaxation, Rel
 from darkroom.domain.errors import DifferenceInfeasible
 
 TOLD_RELAXATIONS = 3
+LISTED_DIMENSIONS = 6
 
 
 def refusal(
@@ -32,6 +33,8 @@ def refusal(
 
 def _found(request: DifferenceRequest, shortage: Shortage) -> str:
     sizes = " x ".join(str(len(dimension.options)) for dimension in request.dimensions)
+    if len(request.dimensions) > LISTED_DIMENSIONS:
+        sizes = f"{len(request.dimensions)} dimensions'"
     from_history = f" and from {len(request.history)} earlier ones" if request.history else ""
     return (
         f"at most {shortage.largest} combinations of {sizes} options were found that differ by "

@@ -102,7 +102,7 @@ class ReconcileOrder:
     by: str = RECONCILE
     dry_run: bool = False
     kinds: tuple[DriftKind, ...] = tuple(DriftKind)
-    # One portion of what is too much for every time, going on where the last time ended.
+    # Leave out or look at in portions what is too much for every time: as the schedule does.
     in_portions: bool = False
 
 
@@ -114,6 +114,7 @@ class RoundOrder:
     by: str
     dry_run: bool
     resume_at: str = ""  # as the report of the portion before says
+    in_portions: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

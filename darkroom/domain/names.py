@@ -51,7 +51,7 @@ CALLED_BACK_SIGNAL = "called_back"  # a purchase of unknown outcome was made aft
 # What jobs tell the pool and the gates.
 REQUEST_SLOT_SIGNAL, RELEASE_SLOT_SIGNAL = "request_slot", "release_slot"
 REFRESH_SIGNAL = "refresh"  # to the pool: a worker has begun, perhaps with other settings
-PARK_SIGNAL, LEAVE_SIGNAL = "park", "leave"
+PARK_SIGNAL, LEAVE_SIGNAL, LOOK_SIGNAL = "park", "leave", "look"
 PROVIDER_GATE = "provider_gate"  # type of a gate's workflow; `open` and `close` are its updates
 OPEN, CLOSE = "open", "close"
 CALL_HEADER = "X-Darkroom-Call"

@@ -551,7 +551,7 @@ class Alert:
     key: str
     kind: str  # past tense, as in the log
     at: datetime
-    facts: dict[str, str | int | None]
+    facts: dict[str, str | int | datetime | None]
 
 
 class Notifier(Protocol):
@@ -628,6 +628,10 @@ class JobTruth(Protocol):
 
     def running(self) -> AsyncIterator[JobId]:
         """Name the jobs that run; one that began or ended just now may be missed."""
+        ...
+
+    def ended_since(self, moment: datetime) -> AsyncIterator[JobId]:
+        """Name the jobs of which a run was over at that moment or later, some more than once."""
         ...
 
     async def live(self, job_id: JobId) -> LiveJob | None:

@@ -56,6 +56,11 @@ REMEDIES: dict[str, str] = {
     ),
     errors.TaskStuck.code: ("ask the provider about the task; redrive to buy the picture again"),
     "timed_out": "redrive; if it worked all the time, with fewer pictures or a longer timeout",
+    "workflow_lost": "redrive if it is still wanted: somebody ended its workflow, see the message",
+    "workflow_stuck": (
+        "read the workers' logs: its workflow fails, which is a fault of ours; redrive once a "
+        "version that mends it is running"
+    ),
     "stage_crashed": (
         "read the workers' logs: this stage killed several of them; redrive once that is mended"
     ),

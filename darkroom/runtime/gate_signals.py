@@ -8,7 +8,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError
 
 from darkroom.domain.breakers import GateKey
-from darkroom.domain.names import PARK_SIGNAL, PROVIDER_GATE, TASK_QUEUE, gate_id
+from darkroom.domain.names import LOOK_SIGNAL, PARK_SIGNAL, PROVIDER_GATE, TASK_QUEUE, gate_id
 from darkroom.domain.parking import GateStart, ParkOrder
 
 log = structlog.get_logger()
@@ -36,17 +36,17 @@ class TemporalGateSignals:
         Raises:
             RPCError: Temporal did not take it.
         """
-        await self._start(order.key, order)
+        await self._tell(order.key, PARK_SIGNAL, [order])
 
     async def watch(self, key: GateKey) -> None:
         """Have somebody look after a gate that has opened; harmless when somebody does."""
         try:
-            await self._start(key)
+            await self._tell(key, LOOK_SIGNAL, [])
         except RPCError as error:
             # The row holds calls back all the same, and the first job to park starts the gate.
             log.warning("gate_unwatched", gate=str(key), error=str(error))
 
-    async def _start(self, key: GateKey, order: ParkOrder | None = None) -> None:
+    async def _tell(self, key: GateKey, signal: str, words: list[ParkOrder]) -> None:
         await self._client.start_workflow(
             PROVIDER_GATE,
             GateStart(key=key),
@@ -55,7 +55,7 @@ class TemporalGateSignals:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             task_timeout=self._task_timeout,
-            start_signal=PARK_SIGNAL if order else None,
-            start_signal_args=[order] if order else [],
+            start_signal=signal,
+            start_signal_args=words,
             static_summary=f"gate of {key}",
         )

@@ -7,7 +7,7 @@ as Temporal's own error, so the step that asked is tried again.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from temporalio.api.enums.v1 import EventType
@@ -48,7 +48,7 @@ STATUSES = {
 }
 RECORD_ACTIVITY = "record"
 KINDS = ", ".join(f"'{kind}'" for kind in JobKind)
-RUNNING_JOBS = f"ExecutionStatus = 'Running' AND WorkflowType IN ({KINDS})"
+JOBS = f"WorkflowType IN ({KINDS})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +81,13 @@ class TemporalJobTruth:
 
     async def running(self) -> AsyncIterator[JobId]:
         """Name the jobs that run; one that began or ended just now may be missed."""
-        async for execution in self._client.list_workflows(RUNNING_JOBS, rpc_timeout=RPC_WITHIN):
-            yield JobId(execution.id)
+        async for job_id in self._listed("ExecutionStatus = 'Running'"):
+            yield job_id
+
+    async def ended_since(self, moment: datetime) -> AsyncIterator[JobId]:
+        """Name the jobs of which a run was over at that moment or later, some more than once."""
+        async for job_id in self._listed(f"CloseTime >= '{moment.isoformat()}'"):
+            yield job_id
 
     async def live(self, job_id: JobId) -> LiveJob | None:
         """Ask a job's latest run what it knows; None if no worker answers."""
@@ -98,9 +103,7 @@ class TemporalJobTruth:
         Raises:
             LookupError: the history does not begin with a start.
         """
-        async for event in self._handle(run).fetch_history_events(
-            page_size=1, rpc_timeout=RPC_WITHIN
-        ):
+        async for event in self._run(run).fetch_history_events(page_size=1, rpc_timeout=RPC_WITHIN):
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
                 payloads = event.workflow_execution_started_event_attributes.input.payloads
                 (start,) = await self._client.data_converter.decode(payloads, [JobStart])
@@ -109,7 +112,7 @@ class TemporalJobTruth:
 
     async def end_of(self, run: RunView) -> Failure:
         """Read how a run that is over came to its end, in words and with its code."""
-        closing = self._handle(run).fetch_history_events(
+        closing = self._run(run).fetch_history_events(
             event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, rpc_timeout=RPC_WITHIN
         )
         async for event in closing:
@@ -124,7 +127,7 @@ class TemporalJobTruth:
     async def terminate(self, run: RunView, *, reason: str) -> None:
         """End a run without a word to it; harmless when it is over."""
         try:
-            await self._handle(run).terminate(reason=reason, rpc_timeout=RPC_WITHIN)
+            await self._run(run).terminate(reason=reason, rpc_timeout=RPC_WITHIN)
         except RPCError as error:
             if error.status is not RPCStatusCode.NOT_FOUND:
                 raise
@@ -171,6 +174,12 @@ class TemporalJobTruth:
         except (TimeoutError, RPCError, WorkflowQueryFailedError):
             return None
 
+    async def _listed(self, wanted: str) -> AsyncIterator[JobId]:
+        ours = f"{JOBS} AND TaskQueue = '{self._terms.task_queue}'"
+        found = self._client.list_workflows(f"{wanted} AND {ours}", rpc_timeout=RPC_WITHIN)
+        async for execution in found:
+            yield JobId(execution.id)
+
     async def _memo(self, job_id: JobId) -> dict[str, object]:
         """Hand on what the run before remembers of the request, where there was one."""
         try:
@@ -190,7 +199,7 @@ class TemporalJobTruth:
         words = error.message if isinstance(error, ApplicationError) else str(error)
         return lost(words[:MESSAGE_LENGTH], code=code or "workflow_lost")
 
-    def _handle(self, run: RunView) -> WorkflowHandle[object, object]:
+    def _run(self, run: RunView) -> WorkflowHandle[object, object]:
         return self._client.get_workflow_handle(run.workflow_id, run_id=run.run_id)
 
 

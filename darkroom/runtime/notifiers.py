@@ -62,7 +62,9 @@ class WebhookNotifier:
             OperatorsUnreachable: nobody took them; tell them again.
         """
         sent_at = self._now()
-        body = json.dumps(_message(alerts, sent_at), ensure_ascii=False).encode()
+        body = json.dumps(
+            _message(alerts, sent_at), ensure_ascii=False, default=_time_text
+        ).encode()
         headers = signed(self._key, message_id=_message_id(alerts), at=sent_at, body=body)
         headers["content-type"] = "application/json"
         try:
@@ -130,19 +132,24 @@ def checked_url(url: str) -> httpx.URL:
 def _message(alerts: Sequence[Alert], sent_at: datetime) -> dict[str, Any]:
     return {
         "type": "operator.alerts",
-        "timestamp": sent_at.isoformat(),
+        "timestamp": sent_at,
         "data": {
             "alerts": [
                 {
                     "key": alert.key,
                     "kind": alert.kind,
-                    "at": alert.at.isoformat(),
+                    "at": alert.at,
                     **alert.facts,
                 }
                 for alert in alerts
             ]
         },
     }
+
+
+def _time_text(at: datetime) -> str:
+    """Write a moment as the HTTP door does: RFC 3339, milliseconds, Z. Source: spec.md 9."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _message_id(alerts: Sequence[Alert]) -> str:

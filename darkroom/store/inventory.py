@@ -28,11 +28,7 @@ from darkroom.store.threads import ThreadedEngine
 
 HAS_SPOKEN = exists().where(OUTBOX.c.job_id == JOBS.c.id, OUTBOX.c.run == JOBS.c.run)
 WRITTEN = select(JOBS, HAS_SPOKEN.label("has_spoken"))
-KEPT = (
-    select(ITEMS)
-    .where(ITEMS.c.sha256.is_not(None))
-    .order_by(ITEMS.c.job_id, ITEMS.c.key)
-)
+KEPT = select(ITEMS).where(ITEMS.c.sha256.is_not(None)).order_by(ITEMS.c.job_id, ITEMS.c.key)
 NOTE = update(LEDGER).where(
     OF_THIS_CALL,
     LEDGER.c.fence == bindparam("of_fence"),

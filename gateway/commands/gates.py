@@ -11,7 +11,7 @@ from temporalio.client import (
     WorkflowQueryRejectedError,
 )
 from temporalio.common import QueryRejectCondition, WorkflowIDConflictPolicy
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from darkroom.domain import names
 from darkroom.domain.breakers import Gate, GateKey
@@ -30,7 +30,10 @@ class GateCommands:
         self._within = within
 
     async def view(self, key: GateKey) -> GateView | None:
-        """Ask who waits at a gate; None if nobody can, or it does not answer in time."""
+        """Ask who waits at a gate; None if it does not answer in time.
+
+        A gate without a workflow has nobody waiting.
+        """
         handle = self._client.get_workflow_handle_for(
             ProviderGateWorkflow.run, names.gate_id(key.provider, key.model)
         )
@@ -42,7 +45,11 @@ class GateCommands:
                     reject_condition=QueryRejectCondition.NOT_OPEN,
                     rpc_timeout=ANSWER_WITHIN,
                 )
-        except (TimeoutError, RPCError, WorkflowQueryRejectedError, WorkflowQueryFailedError):
+        except WorkflowQueryRejectedError:
+            return _deserted(key)
+        except RPCError as silence:
+            return _deserted(key) if silence.status is RPCStatusCode.NOT_FOUND else None
+        except (TimeoutError, WorkflowQueryFailedError):
             return None
 
     async def open(self, key: GateKey, order: OpenOrder) -> Gate:
@@ -77,3 +84,7 @@ class GateCommands:
             name, order, start_workflow_operation=start, result_type=Gate, rpc_timeout=self._within
         )
         return await heard(telling, who=gate_id, within=self._within)
+
+
+def _deserted(key: GateKey) -> GateView:
+    return GateView(gate=Gate(key=key), parked_count=0, parked=())

@@ -6,7 +6,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from darkroom.domain.admission import Place
 from darkroom.domain.checkpoint import JobRecord
 from darkroom.domain.ports import JobFilter
 from gateway import answers
@@ -15,6 +14,7 @@ from gateway.conditional import is_known
 from gateway.cursors import cursor_after, place_of
 from gateway.deps import Calling, Gateway, Served
 from gateway.live.messages import message_json
+from gateway.queue_watch import is_in_line
 from gateway.reading import recorded
 from gateway.schemas import EventsQuery, JobBody, JobListQuery, Unasked
 from gateway.submitting import submit
@@ -75,13 +75,12 @@ async def read_job(
 ) -> Response:
     """Read one job; its ETag is the number of its last event."""
     record = await gateway.reader.record(job_id, caller.sees)
-    place = await gateway.queue.place_of(record)
     etag = f'"{record.snapshot.seq}"'
     headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
     # A place in line moves without an event.
-    if place is None and is_known(etag, request.headers.get("if-none-match")):
+    if not is_in_line(record) and is_known(etag, request.headers.get("if-none-match")):
         return Response(status_code=304, headers=headers)
-    return JSONResponse(await whole(gateway, record, place=place), headers=headers)
+    return JSONResponse(await whole(gateway, record), headers=headers)
 
 
 @router.get("/{job_id}/events", responses=answered(answers.EventsPage, 401, 404))
@@ -112,9 +111,10 @@ async def read_images(job_id: str, gateway: Served, caller: Calling, _query: Una
     return JSONResponse({"images": images_json(record.items)})
 
 
-async def whole(gateway: Gateway, record: JobRecord, *, place: Place | None = None) -> Json:
+async def whole(gateway: Gateway, record: JobRecord) -> Json:
     """Write a job with all there is to tell of it."""
     closing = await gateway.reader.closing(record)
+    place = await gateway.queue.place_of(record)
     return job_json(record, closing=closing, place=place)
 
 

@@ -238,7 +238,7 @@ async def test_the_reply_can_be_far_too_large(emulators: Emulators) -> None:
     assert len(blob.data or b"") == 2_000_000
 
 
-async def test_base64_can_be_broken(emulators: Emulators) -> None:
+async def test_encoding_can_be_broken(emulators: Emulators) -> None:
     """The JSON is whole, its picture is not."""
     await emulators.befall(on("broken_encoding"))
 
@@ -306,7 +306,7 @@ async def test_official_client_reads_every_error(
     assert await emulators.entries() == []
 
 
-async def test_retry_info_can_be_left_out(emulators: Emulators) -> None:
+async def test_when_to_come_back_may_be_left_unsaid(emulators: Emulators) -> None:
     """Not every 429 says when to come back."""
     await emulators.befall(on("quota_exceeded", retry_delay=None))
 

@@ -216,7 +216,7 @@ async def test_the_picture_is_found_among_thoughts_and_drafts(
     assert made.content.startswith(b"\x89PNG")
 
 
-async def test_the_other_alphabet_of_base64_is_read_too(client: httpx.AsyncClient) -> None:
+async def test_the_url_safe_alphabet_is_read_too(client: httpx.AsyncClient) -> None:
     """JSON of a protocol buffer may use either."""
     content = b"\xfb\xff\xfe picture"
     part = inline(b"")
@@ -345,7 +345,7 @@ async def test_the_provider_says_when_to_come_back(
     assert (await failure_of_buying(adapter(client, emulated.address))).retry_after == wait
 
 
-async def test_retry_info_wins_over_the_header(client: httpx.AsyncClient) -> None:
+async def test_the_body_wins_over_the_header(client: httpx.AsyncClient) -> None:
     """It is the provider's own word; the header may be a proxy's."""
     detail = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "3s"}
     body = {"error": {"code": 429, "status": "RESOURCE_EXHAUSTED", "details": [detail]}}

@@ -67,7 +67,13 @@ async def test_alerts_are_posted_in_one_signed_message() -> None:
     message = json.loads(request.body)
     assert message["type"] == "operator.alerts"
     assert message["data"]["alerts"] == [
-        {"key": f"{JOB}/1/1", "kind": ALERT.kind, "at": NOW.isoformat(), "jobId": JOB, "level": 1}
+        {
+            "key": f"{JOB}/1/1",
+            "kind": ALERT.kind,
+            "at": "2026-03-14T15:09:26.535Z",
+            "jobId": JOB,
+            "level": 1,
+        }
     ]
     content = f"{request.header('webhook-id')}.{request.header('webhook-timestamp')}.".encode()
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
@@ -114,7 +120,9 @@ def test_secret_that_cannot_be_one_is_refused_at_the_start(secret: str) -> None:
         signing_key(secret)
 
 
-@pytest.mark.parametrize("url", ["", "ops.example", "ftp://ops.example/", "https://", "http://ops:port"])
+@pytest.mark.parametrize(
+    "url", ["", "ops.example", "ftp://ops.example/", "https://", "http://ops:port"]
+)
 def test_address_that_cannot_be_one_is_refused_at_the_start(url: str) -> None:
     """The message names the variable and shows an address."""
     with pytest.raises(ValueError, match=r"OPERATOR_WEBHOOK_URL .* https://host/path"):

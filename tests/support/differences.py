@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 
 from darkroom.differentiation import MaximinDifferentiator
+from darkroom.differentiation.effort import Clock
 from darkroom.domain.difference import (
     AtMost,
     Combination,
@@ -53,10 +54,13 @@ def chosen_by(request: DifferenceRequest) -> DifferenceResult:
     return MaximinDifferentiator().choose(request)
 
 
-def answer(request: DifferenceRequest) -> DifferenceResult | DifferenceInfeasible:
-    """Choose, or be refused."""
+def answer(
+    request: DifferenceRequest, *, clock: Clock | None = None, patience_seconds: float = 0.0
+) -> DifferenceResult | DifferenceInfeasible:
+    """Choose, or be refused; with a clock, only as long as patience lasts."""
+    differentiator = MaximinDifferentiator(clock=clock, patience_seconds=patience_seconds)
     try:
-        return chosen_by(request)
+        return differentiator.choose(request)
     except DifferenceInfeasible as refusal:
         return refusal
 

@@ -108,7 +108,7 @@ class ObedientJob:
         return Controlled(state=state, changed=state is not before.state)
 
 
-@workflow.defn(name="slot_pool")
+@workflow.defn(name=names.SLOT_POOL)
 class ObedientPool:
     """Shows the queue it was started with, and changes its terms when asked."""
 

@@ -1,4 +1,4 @@
-"""One purchase, and as many attempts at it as a test wants, each of which may die anywhere."""
+"""Purchases, and as many attempts at them as a test wants, each of which may die anywhere."""
 
 import asyncio
 from dataclasses import replace
@@ -20,11 +20,13 @@ from darkroom.domain.ledger import (
     LedgerState,
     TakeOpening,
 )
-from darkroom.domain.ports import Bought, PictureCheck, PictureOrder
+from darkroom.domain.permits import CallTerms, Held
+from darkroom.domain.ports import Bought, ImageProvider, PictureCheck, PictureOrder
 from darkroom.domain.prompts import EnhancedPrompt, KeptPrompt
 from tests.support.builders import ADA, JOB
 from tests.support.fake_providers import FakeFileStore, FakeImageProvider
 from tests.support.fakes import MemoryCallLedger, MemoryDoorbell, MemoryPromptCache, MemoryState
+from tests.support.passages import a_passage
 from tests.support.workers import FakePictureCheck
 
 PROMPT_KEY = "p" * 64
@@ -70,6 +72,12 @@ class FragileLedger(MemoryCallLedger):
         await self._live()
         return moved
 
+    async def call(self, row: LedgerRow, terms: CallTerms) -> LedgerRow | Held:
+        await self._live()
+        called = await super().call(row, terms)
+        await self._live()
+        return called
+
     async def _live(self) -> None:
         self.asked += 1
         if self.asked == self._dies_at:
@@ -87,14 +95,11 @@ class OneAccount(FakeImageProvider):
         return bought
 
 
-class Room:
-    """One state, and as many attempts on it as a test wants."""
+class Premises:
+    """One state, one file store, and attempts at any order with any provider."""
 
-    def __init__(
-        self, provider: FakeImageProvider | None = None, *, pictures: PictureCheck | None = None
-    ) -> None:
+    def __init__(self, *, pictures: PictureCheck | None = None) -> None:
         self.state = MemoryState()
-        self.provider = provider or OneAccount(grace=timedelta(milliseconds=30))
         self.pictures = pictures or FakePictureCheck()
         self.ledger = MemoryCallLedger(self.state)
         self.files = FakeFileStore()
@@ -106,10 +111,46 @@ class Room:
         kept = KeptPrompt(key=PROMPT_KEY, job_id=JOB, prompt=text)
         await MemoryPromptCache(self.state).keep(kept)
 
+    async def develop(
+        self,
+        order: GenerateOrder,
+        provider: ImageProvider,
+        *,
+        env: ActivityEnvironment | None = None,
+        ledger: MemoryCallLedger | None = None,
+    ) -> PictureAttempt:
+        """Make one attempt, as the worker would."""
+        env, used = env or ActivityEnvironment(), ledger or self.ledger
+        env.on_heartbeat = self._hear
+        bench = Darkbench(
+            ledger=used,
+            cache=MemoryPromptCache(self.state),
+            keeper=PictureKeeper(files=self.files, pictures=self.pictures, max_bytes=1 << 20),
+            callbacks=CallbackWatch(ledger=used, doorbell=MemoryDoorbell(self.state)),
+            passage=a_passage(self.state, ledger=used),
+            asking=QUICK,
+        )
+        providers = {order.image.provider: provider}
+        activities = GenerateActivities(providers=providers, bench=bench)
+        return (await env.run(activities.generate, order)).attempt
+
+    def _hear(self, *details: str) -> None:
+        self.told = details
+
+
+class Room(Premises):
+    """One fake provider, and as many attempts at one order as a test wants."""
+
+    def __init__(
+        self, provider: FakeImageProvider | None = None, *, pictures: PictureCheck | None = None
+    ) -> None:
+        super().__init__(pictures=pictures)
+        self.provider = provider or OneAccount(grace=timedelta(milliseconds=30))
+
     async def attempt(
         self, ledger: MemoryCallLedger | None = None, *, heartbeat: tuple[str, ...] = ()
     ) -> PictureAttempt:
-        """Make one attempt, as the worker would."""
+        """Make one attempt that finds what a heartbeat has told."""
         env = ActivityEnvironment()
         env.info = replace(env.info, heartbeat_details=heartbeat)
         return await self.attempt_in(env, ledger)
@@ -118,22 +159,9 @@ class Room:
         self, env: ActivityEnvironment, ledger: MemoryCallLedger | None = None
     ) -> PictureAttempt:
         """Make one attempt that the test can cancel."""
-        env.on_heartbeat = self._hear
-        used = ledger or self.ledger
-        bench = Darkbench(
-            ledger=used,
-            cache=MemoryPromptCache(self.state),
-            keeper=PictureKeeper(files=self.files, pictures=self.pictures, max_bytes=1 << 20),
-            callbacks=CallbackWatch(ledger=used, doorbell=MemoryDoorbell(self.state)),
-            asking=QUICK,
-        )
-        activities = GenerateActivities(providers={"nanobanana": self.provider}, bench=bench)
-        return (await env.run(activities.generate, ORDER)).attempt
+        return await self.develop(ORDER, self.provider, env=env, ledger=ledger)
 
     async def row(self) -> LedgerRow:
         """Read the purchase."""
         (row,) = await self.ledger.rows([TAKE])
         return row
-
-    def _hear(self, *details: str) -> None:
-        self.told = details

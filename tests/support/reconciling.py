@@ -136,16 +136,12 @@ class DriftingHouse:
             ),
         }
 
-    async def look_for(self, kind: DriftKind, *, dry_run: bool = False) -> DriftReport:
+    async def look_for(self, kind: DriftKind) -> DriftReport:
         """Go one round."""
-        tally = self.tally(kind, dry_run=dry_run)
+        order = RoundOrder(kind=kind, by="ada", dry_run=False)
+        tally = Tally(order=order, audit=self.stores.audit)
         await self.rounds()[kind].go(tally)
         return tally.report()
-
-    def tally(self, kind: DriftKind, *, dry_run: bool = False) -> Tally:
-        """Open the books of a round."""
-        order = RoundOrder(kind=kind, by="ada", dry_run=dry_run)
-        return Tally(order=order, audit=self.stores.audit)
 
     async def start(self, start: JobStart | None = None) -> "OpenJob":
         """Start a job, and wait until it stands in the store as processing."""

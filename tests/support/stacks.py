@@ -3,9 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,17 @@ A_REQUEST: dict[str, Any] = {
     "prompt": {"template": "A street lamp, {timeOfDay}, {weather}, {location}"},
     "image": {"provider": "nanobanana"},
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedLayout(Layout):
+    """A layout whose workers and gateways get more variables than the stack gives them."""
+
+    tuning: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def environment(self, settings: EmbeddedSettings) -> dict[str, str]:
+        """Variables that worker and gateway get on top of ours."""
+        return {**Layout.environment(self, settings), **self.tuning}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +115,16 @@ class Running:
 
 
 @asynccontextmanager
-async def started_stack(var_dir: Path, **changes: Any) -> AsyncGenerator[Running]:
-    """Run the whole stack on free ports, with quick emulators and small pictures."""
+async def started_stack(
+    var_dir: Path, *, tuning: Mapping[str, str] | None = None, **changes: Any
+) -> AsyncGenerator[Running]:
+    """Run the whole stack on free ports, with quick emulators and small pictures.
+
+    Args:
+        var_dir: where it keeps everything.
+        tuning: environment variables of workers and gateways, e.g. RETRY_BASE_DELAY.
+        changes: of `EmbeddedSettings`.
+    """
     quick: dict[str, Any] = {
         "var_dir": var_dir,
         "ws_port": find_free_port(),
@@ -117,7 +136,7 @@ async def started_stack(var_dir: Path, **changes: Any) -> AsyncGenerator[Running
         "emulators_picture_pixels": 64,
     }
     settings = EmbeddedSettings(**(quick | changes))
-    layout = plan_layout(settings)
+    layout = _tuned(plan_layout(settings), tuning or {})
     engine = open_engine(layout.database_url)
     api = httpx.AsyncClient(
         base_url=layout.gateway_url,
@@ -138,6 +157,11 @@ async def started_stack(var_dir: Path, **changes: Any) -> AsyncGenerator[Running
             )
         finally:
             await engine.dispose()
+
+
+def _tuned(layout: Layout, tuning: Mapping[str, str]) -> TunedLayout:
+    planned = {part.name: getattr(layout, part.name) for part in fields(layout)}
+    return TunedLayout(**planned, tuning=tuning)
 
 
 def assert_gapless(events: tuple[JobEvent, ...]) -> None:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
@@ -40,7 +39,6 @@ from darkroom.domain.ports import Differentiator, FileStore, Outbox, PreparedPic
 from darkroom.domain.prompts import EnhanceFallback
 from darkroom.runtime.gate_signals import TemporalGateSignals
 from darkroom.runtime.signals import TemporalJobSignals
-from tests.support.fake_gates import MemoryGateBoard
 from tests.support.fake_providers import FakeFileStore, FakeImageProvider, FakePromptEnhancer
 from tests.support.fakes import (
     MemoryCallLedger,
@@ -50,6 +48,7 @@ from tests.support.fakes import (
     MemoryPromptCache,
     MemoryState,
 )
+from tests.support.passages import a_board, a_passage
 from workflows.image_job import ImageJobWorkflow
 from workflows.options import WORKFLOW_TASK_TIMEOUT
 from workflows.provider_gate import ProviderGateWorkflow
@@ -138,20 +137,11 @@ class Gates:
 
 
 def _gates(client: Client, fakes: Fakes, ledger: MemoryCallLedger) -> Gates:
-    board = MemoryGateBoard(
-        fakes.state.doorway, deeds=fakes.state.archive.deeds, reach=fakes.state.reach
-    )
     signals = TemporalGateSignals(
         client, task_timeout=WORKFLOW_TASK_TIMEOUT, task_queue=fakes.task_queue
     )
-    passage = Passage(
-        ledger=ledger,
-        board=board,
-        signals=signals,
-        plan=fakes.breaker,
-        limits={},
-        chance=Random(0),
-    )
+    passage = a_passage(fakes.state, ledger=ledger, signals=signals, plan=fakes.breaker)
+    board = a_board(fakes.state)
     return Gates(passage=passage, activities=GateActivities(board=board, signals=signals))
 
 
@@ -160,14 +150,19 @@ async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]
     """Serve a task queue of its own until the block ends."""
     ledger, cache = MemoryCallLedger(fakes.state), MemoryPromptCache(fakes.state)
     callbacks = CallbackWatch(ledger=ledger, doorbell=MemoryDoorbell(fakes.state))
+    gates = _gates(client, fakes, ledger)
     keeper = PictureKeeper(files=fakes.files, pictures=FakePictureCheck(), max_bytes=1 << 20)
     bench = Darkbench(
-        ledger=ledger, cache=cache, keeper=keeper, callbacks=callbacks, asking=QUICK_ASKING
+        ledger=ledger,
+        cache=cache,
+        keeper=keeper,
+        callbacks=callbacks,
+        passage=gates.passage,
+        asking=QUICK_ASKING,
     )
     signals = TemporalJobSignals(client)
     fakes.queue = OpenQueue(client)
     slots = SlotActivities(fakes.queue)
-    gates = _gates(client, fakes, ledger)
     enhance = EnhanceActivities(
         enhancer=fakes.enhancer,
         cache=cache,

@@ -1,11 +1,8 @@
 """While the language model is away, pictures are asked for in the caller's own words."""
 
-from random import Random
-
 from temporalio.testing import ActivityEnvironment
 
 from activities.enhance import EnhanceActivities, EnhanceGate
-from activities.passage import Passage
 from darkroom.domain.attempts import Enhanced, EnhanceOrder
 from darkroom.domain.breakers import BreakerPlan, GateKey, Hand, HandMove
 from darkroom.domain.errors import (
@@ -19,9 +16,9 @@ from darkroom.domain.job import JobId
 from darkroom.domain.permits import PROVIDER_PARKED
 from darkroom.domain.prompts import EnhanceFallback, is_plain
 from tests.support.builders import ADA, JOB, NOW, REQUEST, an_item
-from tests.support.fake_gates import FakeGateSignals, MemoryGateBoard
 from tests.support.fake_providers import FakePromptEnhancer
-from tests.support.fakes import MemoryCallLedger, MemoryPromptCache, MemoryState
+from tests.support.fakes import MemoryPromptCache, MemoryState
+from tests.support.passages import a_board, a_passage
 
 KEY = GateKey(provider="deepseek", model="fake-chat")
 PLAN = BreakerPlan(failures=2)
@@ -53,16 +50,9 @@ class Desk:
     ) -> None:
         self.state = MemoryState()
         self.enhancer = FakePromptEnhancer(outcomes or [])
-        self.board = MemoryGateBoard(self.state.doorway, deeds=[], reach=self.state.reach)
+        self.board = a_board(self.state)
         self.cache = MemoryPromptCache(self.state)
-        passage = Passage(
-            ledger=MemoryCallLedger(self.state),
-            board=self.board,
-            signals=FakeGateSignals(),
-            plan=PLAN,
-            limits={},
-            chance=Random(7),
-        )
+        passage = a_passage(self.state, plan=PLAN)
         self.activities = EnhanceActivities(
             enhancer=self.enhancer,
             cache=self.cache,

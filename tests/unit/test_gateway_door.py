@@ -204,3 +204,13 @@ async def test_place_comes_from_the_list_or_from_the_pool_itself() -> None:
     assert [place and place.position for place in places] == [1, 500, None]
     assert queue.placed == [a_job_id(2)]
     assert (await watch.places_of((listed, far, working))).keys() == {a_job_id(1)}
+
+
+async def test_nobody_is_asked_for_a_place_while_the_pool_is_silent() -> None:
+    """A record is not held up by an answer that does not come."""
+    waiting = Waiting(on=WaitingOn.SLOT, since=NOW, why="all slots are taken")
+    record = replace(a_record(), snapshot=a_snapshot(waiting=waiting))
+    queue = FakeQueue(None)
+
+    assert await QueueWatch(queue).place_of(record) is None
+    assert queue.placed == []

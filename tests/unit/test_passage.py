@@ -3,12 +3,10 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from random import Random
 
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.passage import Passage
 from darkroom.domain.breakers import BreakerPlan, GateKey, GateState
 from darkroom.domain.errors import (
     ContentRefused,
@@ -28,8 +26,9 @@ from darkroom.domain.permits import (
     Held,
 )
 from tests.support.builders import NOW, a_call, a_failure, a_job_id, an_opening
-from tests.support.fake_gates import FakeGateSignals, MemoryGateBoard
+from tests.support.fake_gates import FakeGateSignals
 from tests.support.fakes import MemoryCallLedger, MemoryState
+from tests.support.passages import a_board, a_passage
 from tests.support.waiting import eventually
 
 KEY = GateKey(provider="nanobanana", model="nano-banana-2")
@@ -63,15 +62,10 @@ class Door:
         self.state = MemoryState()
         self.ledger = SlowLedger(self.state, loses_answers=loses_answers)
         self.ledger.may_answer.set()
-        self.board = MemoryGateBoard(self.state.doorway, deeds=[], reach=self.state.reach)
+        self.board = a_board(self.state)
         self.signals = FakeGateSignals()
-        self.passage = Passage(
-            ledger=self.ledger,
-            board=self.board,
-            signals=self.signals,
-            plan=PLAN,
-            limits={"nanobanana": limits or CallLimits()},
-            chance=Random(7),
+        self.passage = a_passage(
+            self.state, ledger=self.ledger, signals=self.signals, plan=PLAN, limits=limits
         )
 
     async def opened(self, number: int = 1, *, job: int = 1) -> LedgerRow:

@@ -213,7 +213,7 @@ async def test_the_ledger_says_of_every_answer_whether_it_was_billed(
     error: ProviderError, state: LedgerState, *, opens_take: bool
 ) -> None:
     """What was billed is spent whatever it is worth; what was not costs nothing."""
-    room = await a_room(FakeSynchronousProvider(submits=[error]))
+    room = await a_room(FakeSynchronousProvider(submits=[error], grace=GRACE))
 
     attempt = await room.attempt()
 
@@ -231,7 +231,7 @@ async def test_the_ledger_says_of_every_answer_whether_it_was_billed(
 async def test_a_useless_answer_is_booked_by_whoever_comes_next() -> None:
     """The process died before the ledger knew of the bill; the heartbeat did."""
     useless = costing(ContentRefused("withheld", provider="nanobanana"))
-    room = await a_room(FakeSynchronousProvider(submits=[useless]))
+    room = await a_room(FakeSynchronousProvider(submits=[useless], grace=GRACE))
     with pytest.raises(Killed):
         await room.attempt(FragileLedger(room.state, dies_at=5))
 

@@ -13,8 +13,8 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.dead_letters import AT_ONCE, EscalationActivities
 from darkroom.domain.dead_letters import LetterFilter
-from darkroom.domain.errors import OperatorsUnreachable
-from darkroom.domain.escalation import Escalated, Ladder
+from darkroom.domain.errors import OperatorsUnreachable, StoreUnavailable
+from darkroom.domain.escalation import Escalated, Escalation, Ladder
 from darkroom.domain.ports import Alert
 from tests.support.builders import JOB, a_job_id, a_letter
 from tests.support.databases import memory_letters
@@ -66,10 +66,31 @@ class Office:
         )
 
 
+class ForgetfulStore(MemoryDeadLetterStore):
+    """Loses the first word of what was told, as a database that goes away just then."""
+
+    has_forgotten = False
+
+    async def escalate(self, told: Sequence[Escalation], *, at: datetime, by: str) -> int:
+        """Go away once."""
+        if not self.has_forgotten:
+            self.has_forgotten = True
+            raise StoreUnavailable("the store in memory went away after the telling")
+        return await super().escalate(told, at=at, by=by)
+
+
+def a_forgetful_store() -> ForgetfulStore:
+    """Open one over a state of its own."""
+    state = MemoryState()
+    return ForgetfulStore(state.archive, reach=state.reach, is_failed=state.is_failed)
+
+
 @asynccontextmanager
-async def an_office(client: Client, telephone: Telephone) -> AsyncGenerator[Office]:
+async def an_office(
+    client: Client, telephone: Telephone, letters: MemoryDeadLetterStore | None = None
+) -> AsyncGenerator[Office]:
     """Open an office while the block runs."""
-    letters = memory_letters(MemoryState())
+    letters = letters or memory_letters(MemoryState())
     office = Office(
         client=client, letters=letters, telephone=telephone, task_queue=f"test-{uuid.uuid4()}"
     )
@@ -120,6 +141,22 @@ async def test_telling_that_failed_is_told_again(client: Client) -> None:
 
     assert escalated.told == 1
     assert len(office.telephone.calls) == 1
+
+
+async def test_telling_that_was_not_written_down_is_repeated_under_the_same_key(
+    client: Client,
+) -> None:
+    """Better twice than never, and a receiver can tell that it is the same."""
+    async with an_office(client, Telephone(), a_forgetful_store()) as office:
+        await office.park(1)
+
+        await office.escalate()
+
+    first, again = office.telephone.calls
+    assert [alert.key for alert in first] == [alert.key for alert in again]
+    record = await office.letters.letter(a_job_id(0))
+    assert record is not None
+    assert record.level == 1
 
 
 async def test_flood_is_told_in_portions_without_repeats(client: Client) -> None:

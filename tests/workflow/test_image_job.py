@@ -7,6 +7,7 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
+from darkroom.domain.breakers import BreakerPlan
 from darkroom.domain.checkpoint import RecordBatch, Recorded
 from darkroom.domain.errors import (
     ContentRefused,
@@ -18,9 +19,12 @@ from darkroom.domain.errors import (
 from darkroom.domain.events import EventKind
 from darkroom.domain.job import Combination, OnImageFailure
 from darkroom.domain.lifecycle import JobState, Outcome, WaitingOn
+from darkroom.domain.names import gate_id
+from darkroom.domain.parking import CloseOrder
 from tests.support.builders import a_request, a_start
 from tests.support.fake_providers import FakeImageProvider, FakePromptEnhancer
 from tests.support.fakes import MemoryOutbox, MemoryState
+from tests.support.waiting import eventually
 from tests.support.workers import Fakes, renamed, start_job, started_worker
 
 
@@ -114,12 +118,22 @@ async def test_the_last_retry_spent_gives_the_picture_up(client: Client) -> None
 async def test_waiting_for_an_operator_spends_neither_attempts_nor_the_clock(
     client: Client,
 ) -> None:
-    """A key refused for longer than the job may work: it says why it waits, then completes."""
+    """A key refused: the job says why it waits, gives its slot back, and goes on when told."""
     refused = KeyRefused("the key is not accepted", provider="nanobanana")
-    fakes = Fakes(provider=FakeImageProvider(submits=[refused] * 25))
+    fakes = Fakes(provider=FakeImageProvider(submits=[refused]))
     start = renamed(a_start(request=a_request(count=1)))
     async with started_worker(client, fakes):
-        result = await (await start_job(client, fakes, start)).result()
+        job = await start_job(client, fakes, start)
+
+        async def is_parked() -> bool:
+            record = await fakes.record(start.job_id) if start.job_id in fakes.state.jobs else None
+            has_slot = fakes.queue is None or bool(fakes.queue.held)
+            return bool(record and record.snapshot.waiting and not has_slot)
+
+        await eventually(is_parked, what="the job at the gate, without its slot")
+        gate = client.get_workflow_handle(gate_id("nanobanana", start.request.image.model))
+        await gate.execute_update("close", CloseOrder(by="olga"))  # pyright: ignore[reportUnknownMemberType] -- the SDK leaves one generic open
+        result = await job.result()
 
     events = await fakes.events(start.job_id)
     waits = [event for event in events if event.kind is EventKind.JOB_WAITING]
@@ -129,7 +143,27 @@ async def test_waiting_for_an_operator_spends_neither_attempts_nor_the_clock(
     assert waits[0].waiting
     assert waits[0].waiting.on is WaitingOn.OPERATOR
     assert not [event for event in events if event.kind is EventKind.ATTEMPT_FAILED]
-    assert events[-1].at - events[0].at > start.plans.timeout
+
+
+async def test_an_outage_spends_no_attempts(client: Client) -> None:
+    """A dozen refused connections with three retries allowed: both pictures, none failed."""
+    down = ProviderUnavailable("connection refused", provider="nanobanana")
+    moment = timedelta(milliseconds=20)
+    fakes = Fakes(
+        provider=FakeImageProvider(submits=[down] * 12),
+        breaker=BreakerPlan(cooldown=moment, longest=moment),
+    )
+    start = renamed(a_start())
+    async with started_worker(client, fakes):
+        result = await (await start_job(client, fakes, start)).result()
+
+    assert result
+    assert result.outcome is Outcome.FULL
+    assert len(fakes.provider.orders) == 12 + 2
+    waits = [e for e in await fakes.events(start.job_id) if e.kind is EventKind.JOB_WAITING]
+    assert WaitingOn.PROVIDER in {event.waiting and event.waiting.on for event in waits}
+    assert fakes.queue
+    assert not fakes.queue.held
 
 
 async def test_a_job_that_works_too_long_times_out(client: Client) -> None:

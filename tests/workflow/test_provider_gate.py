@@ -368,7 +368,7 @@ async def test_a_closed_gate_refuses_to_be_closed(lot: Lot) -> None:
     """Nothing is changed, and whoever typed it hears why."""
     lot.put(HELD_BY_HAND)
     await lot.signals.watch(KEY)
-    await eventually(lot.view)
+    assert (await lot.view()).gate == HELD_BY_HAND
     lot.put(CLOSED)
 
     with pytest.raises(WorkflowUpdateFailedError) as refused:
@@ -378,6 +378,18 @@ async def test_a_closed_gate_refuses_to_be_closed(lot: Lot) -> None:
     assert refused.value.cause.type == "wrong_state"
     assert lot.row() == CLOSED
     assert not lot.state.archive.deeds
+
+
+async def test_a_gate_that_is_told_looks_at_once(lot: Lot) -> None:
+    """Otherwise it would look again in a minute; calls move the row without asking it."""
+    lot.put(HELD_BY_HAND)
+    job = await lot.park()
+    await eventually(lambda: lot.parked(1))
+    lot.put(CLOSED)
+
+    await lot.signals.watch(KEY)
+
+    await eventually(lambda: went(job))
 
 
 async def test_signals_typed_with_nonsense_change_nothing(lot: Lot) -> None:

@@ -7,11 +7,13 @@ from fastapi.responses import JSONResponse
 
 from darkroom.domain.breakers import Gate, GateKey
 from darkroom.domain.parking import CloseOrder, OpenOrder
+from darkroom.domain.permits import UNLIMITED, CallLimits
 from darkroom.settings import Settings
 from gateway.answers import answered
 from gateway.commands import OrderRefused, OrderUnheard
 from gateway.deps import Gateway, Operating, Served
 from gateway.errors import NOT_FOUND, WRONG_STATE, Problem, unheard
+from gateway.offers import offers
 from gateway.operating_answers import ProviderGate, ProviderGates
 from gateway.operating_schemas import GateCloseBody, GateOpenBody
 from gateway.operating_wire import gate_json
@@ -65,13 +67,35 @@ async def close_gate(
 
 def models_in(settings: Settings) -> frozenset[GateKey]:
     """Name every model that the settings let us call."""
-    drawing = {model for model, _ in settings.picture_prices()}
-    return frozenset(
-        {
-            GateKey(provider="deepseek", model=settings.deepseek_model),
-            *(GateKey(provider="nanobanana", model=model) for model in drawing),
-        }
+    drawing = (
+        GateKey(provider=provider, model=model)
+        for provider, offer in offers(settings).items()
+        for model in offer.models
     )
+    return frozenset({GateKey(provider="deepseek", model=settings.deepseek_model), *drawing})
+
+
+def limits_of(provider: str, settings: Settings) -> CallLimits:
+    """Say how many calls a provider takes from all workers together."""
+    match provider:
+        case "nanobanana":
+            return CallLimits(
+                concurrency=settings.nanobanana_concurrency,
+                per_minute=settings.nanobanana_per_minute,
+                per_hour=settings.nanobanana_per_hour,
+            )
+        case "gemini":
+            return CallLimits(
+                concurrency=settings.gemini_concurrency,
+                per_minute=settings.gemini_per_minute,
+                per_hour=settings.gemini_per_hour,
+            )
+        case "deepseek":
+            return CallLimits(
+                per_minute=settings.deepseek_per_minute, per_hour=settings.deepseek_per_hour
+            )
+        case _:
+            return UNLIMITED
 
 
 async def _gates(gateway: Gateway) -> dict[GateKey, Gate]:
@@ -115,4 +139,5 @@ async def _moved(gateway: Gateway, key: GateKey, order: OpenOrder | CloseOrder) 
 
 
 async def _written(gateway: Gateway, gate: Gate) -> Json:
-    return gate_json(gate, await gateway.gates.view(gate.key))
+    limits = limits_of(gate.key.provider, gateway.settings)
+    return gate_json(gate, await gateway.gates.view(gate.key), limits)

@@ -7,7 +7,8 @@ from darkroom.domain.admission import NO_OWNER_LIMIT, QueueChange
 from gateway.answers import answered
 from gateway.commands import NotOpen, OrderRefused, OrderUnheard
 from gateway.deps import Gateway, Operating, Served
-from gateway.errors import WRONG_STATE, Problem, unheard
+from gateway.errors import VALIDATION_FAILED, WRONG_STATE, Problem, invalid, unheard
+from gateway.faults import Fault
 from gateway.operating_answers import Queue, QueueTerms
 from gateway.operating_schemas import QueueBody, QueueOrderBody
 from gateway.operating_wire import queue_json, terms_json
@@ -25,7 +26,7 @@ async def read_queue(gateway: Served, _operator: Operating, _query: Unasked) -> 
     if view is None:
         raise unheard(
             "the slot pool does not answer",
-            remedy="see that a worker runs; the pool itself begins with the first job",
+            remedy="see that a worker runs: it makes the pool, and answers for it",
         )
     return JSONResponse(queue_json(view, max_pending=gateway.settings.queue_max_pending))
 
@@ -77,6 +78,9 @@ async def _changed(gateway: Gateway, change: QueueChange) -> Response:
     try:
         terms = await gateway.pool.change(change)
     except OrderRefused as refused:
+        if refused.code == VALIDATION_FAILED.code:
+            fault = Fault(field="body", message=str(refused), remedy="send what it names")
+            raise invalid([fault]) from refused
         raise Problem(
             WRONG_STATE,
             f"the queue cannot be changed so: {refused}",
