@@ -43,7 +43,7 @@ check: .venv/.dev  ## format, lint, types, import contracts
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
-bench: .venv/.dev  ## measure (SCENARIO=throughput|event_latency)
+bench: .venv/.dev  ## measure (SCENARIO=throughput|event_latency|differentiation|...)
 	@$(BIN)/python -m bench $(SCENARIO) $(ARGS)
 
 replay: .venv/.dev  ## replay every recorded history against today's workflows

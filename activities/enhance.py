@@ -40,6 +40,7 @@ class _Tally:
     failures: dict[str, Failure] = field(default_factory=dict[str, Failure])
     cost_micros: int = 0
     stopped_by: Failure | None = None
+    is_leaving: bool = False  # told to stop: nothing more is asked
     told: int = 0  # prompts the workflow has heard of
     told_at: float = field(default_factory=time.monotonic)
 
@@ -101,7 +102,13 @@ class EnhanceActivities:
             tally = _Tally()
             missing = await self._reuse(order, tally)
             places = asyncio.Semaphore(order.concurrency)
-            await asyncio.gather(*(self._enhance_one(question, places) for question in missing))
+            asking = asyncio.gather(*(self._enhance_one(question, places) for question in missing))
+            try:
+                await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                tally.is_leaving = True
+                await asking  # what is under way is paid for: it is answered, and kept
+                raise
         return tally.enhanced()
 
     async def _reuse(self, order: EnhanceOrder, tally: _Tally) -> list[_Question]:
@@ -129,7 +136,7 @@ class EnhanceActivities:
     async def _enhance_one(self, question: _Question, places: asyncio.Semaphore) -> None:
         ask, passage = question.ask, self._gate.passage
         async with places:
-            if question.tally.stopped_by:
+            if question.tally.stopped_by or question.tally.is_leaving:
                 return
             if held := await passage.ask(self._gate.key, ask.call):
                 await self._go_without(question, held)

@@ -44,6 +44,7 @@ def next_start(
         request=request,
         plans=plans,
         retry=replace(terms, renews_prompts=is_reworded, opens_takes=is_reworded or is_redrawn),
+        repair=None,
     )
 
 

@@ -26,6 +26,7 @@ from darkroom.domain.control import (
     ResumeOrder,
     typed_order,
 )
+from darkroom.domain.drift import RECONCILE
 from darkroom.domain.errors import Disposition, Failure, IllegalTransition
 from darkroom.domain.events import EventKind, JobResult
 from darkroom.domain.items import ItemState, plan_items, revived
@@ -96,6 +97,7 @@ class ImageJobWorkflow:
         try:
             if not await asyncio.shield(claiming):
                 return None
+            self._end_as_repair_says()
             return await self._close_completed(await self._within_its_time())
         except StoryFailed as end:
             raise await self._close_failed(end) from None
@@ -220,6 +222,16 @@ class ImageJobWorkflow:
         self._reopen()
         return True
 
+    def _end_as_repair_says(self) -> None:
+        """End a job at once that was taken over only for that: somebody must decide about it.
+
+        Raises:
+            StoryFailed: with what became of the run before.
+        """
+        repair = self._start.repair
+        if repair and repair.failure:
+            raise StoryFailed(repair.failure, stage=self._journal.snapshot.progress.stage)
+
     def _reopen(self) -> None:
         """Say in the log how this run came about."""
         state = self._journal.snapshot.state
@@ -234,6 +246,9 @@ class ImageJobWorkflow:
         if self._journal.snapshot.state is JobState.PENDING:
             self._line_up()
             self._revive(self._start.retry or RetryTerms(by=UNNAMED))
+        elif self._start.repair:
+            taken_over = Facts(by=RECONCILE, note="the run before is gone")
+            self._journal.note(EventKind.JOB_RETRIED, at=workflow.now(), facts=taken_over)
 
     def _line_up(self) -> None:
         """Say from the first event on what a job waits for that has no slot yet."""

@@ -20,8 +20,10 @@ from darkroom.domain.parking import LeaveOrder, ParkOrder
 from darkroom.domain.permits import PROVIDER_PARKED
 from workflows.durably import durably
 
-# A gate's workflow that an operator ended has forgotten whom it was to wake.
+# A gate's workflow that an operator ended has forgotten whom it was to wake. Doubles each time,
+# because a job may be parked for weeks and its history is finite.
 PARK_AGAIN = timedelta(minutes=5)
+PARK_AGAIN_AT_MOST = timedelta(hours=1)
 # A provider that needs an operator without any gate knowing of it is asked again so often.
 WITHOUT_GATE = timedelta(minutes=1)
 
@@ -67,11 +69,13 @@ class Parking:
         lot = self._lots.setdefault(order.key, _Lot())
         ticket = _Ticket()
         lot.tickets.append(ticket)
+        patience = PARK_AGAIN
         try:
             while not (ticket.may_go or until()):
                 await self._announce(lot, order)
-                if not await _within(PARK_AGAIN, lambda: ticket.may_go or until()):
+                if not await _within(patience, lambda: ticket.may_go or until()):
                     lot.is_announced = False
+                    patience = min(2 * patience, PARK_AGAIN_AT_MOST)
         except asyncio.CancelledError:
             self._leave(lot, ticket, order)
             raise

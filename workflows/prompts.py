@@ -13,6 +13,7 @@ from darkroom.domain.events import EventKind
 from darkroom.domain.items import ItemState
 from darkroom.domain.job import JobStart
 from darkroom.domain.journal import Facts, JobJournal
+from darkroom.domain.prompts import is_plain
 from darkroom.domain.stages import Stage
 from workflows.closing import StoryFailed
 from workflows.floor import Floor
@@ -20,6 +21,7 @@ from workflows.options import ENHANCE
 from workflows.pictures import climb, crashed, fail_item
 from workflows.retrying import Tries
 
+DEGRADED = "degraded: the plain template stands in while the language model is away"
 NOTHING = Enhanced(prompts={}, failures={})
 
 
@@ -57,7 +59,8 @@ class Prompts:
             prompted = replace(item, state=ItemState.PROMPTED, prompt_key=prompt_key)
             self._journal.put_items([prompted])
             climb(self._journal, Stage.ENHANCE)
-            facts = Facts(stage=Stage.ENHANCE, item=key)
+            note = DEGRADED if is_plain(prompt_key) else None
+            facts = Facts(stage=Stage.ENHANCE, item=key, note=note)
             self._journal.note(EventKind.PROMPT_ENHANCED, at=workflow.now(), facts=facts)
 
     async def _enhance_once(self, tries: Tries) -> Enhanced:

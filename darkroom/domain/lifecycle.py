@@ -33,7 +33,10 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.PROCESSING: frozenset(
         {JobState.PAUSED, JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED}
     ),
-    JobState.PAUSED: frozenset({JobState.PENDING, JobState.PROCESSING, JobState.CANCELLED}),
+    # Paused to failed: only when its run is gone and reconcile takes the job over.
+    JobState.PAUSED: frozenset(
+        {JobState.PENDING, JobState.PROCESSING, JobState.FAILED, JobState.CANCELLED}
+    ),
     JobState.COMPLETED: frozenset(),
     JobState.FAILED: frozenset({JobState.PENDING}),
     JobState.CANCELLED: frozenset({JobState.PENDING}),

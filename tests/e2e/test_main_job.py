@@ -119,7 +119,8 @@ async def test_cancel_works_in_every_stage(running: Running, stage: str) -> None
     """The job ends cancelled here and Canceled in Temporal; what was bought stays on the books."""
     if STAGES[stage]:
         await running.emulated.befall(STAGES[stage])
-    job_id = await running.submit(count=2)
+    unheard = {"template": f"A lamp in {stage}, {{timeOfDay}}, {{weather}}, {{location}}"}
+    job_id = await running.submit(count=2, prompt=unheard)
     if STAGES[stage]:
 
         async def is_there() -> bool:
