@@ -37,6 +37,9 @@ up: .venv/.embedded  ## start the whole stack: Temporal, gateway, worker, emulat
 test: .venv/.dev  ## run every test but the chaos suite
 	@$(BIN)/python -m tests $(ARGS)
 
+test-chaos: .venv/.dev  ## kill, cut and fill a running stack; one line a scenario
+	@$(BIN)/python -m tests tests/chaos --no-header --quiet $(ARGS)
+
 check: .venv/.dev  ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -63,4 +66,4 @@ requirements: .venv/bin/uv  ## pin every dependency again, by hash
 	  $(BIN)/uv pip compile pyproject.toml $${part#*:} --universal --python-version 3.11 --generate-hashes \
 	    --no-annotate --custom-compile-command "make requirements" --quiet -o requirements/$${part%%:*}.txt; done
 
-.PHONY: help demo up test check bench replay record-history migrate docs requirements
+.PHONY: help demo up test test-chaos check bench replay record-history migrate docs requirements

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -44,9 +43,7 @@ from darkroom.domain.breakers import BreakerPlan, GateKey
 from darkroom.domain.drift import RECONCILE, DriftKind, ReconcileOrder
 from darkroom.domain.escalation import Ladder
 from darkroom.domain.names import ESCALATE_DEAD_LETTERS, TASK_QUEUE
-from darkroom.domain.permits import CallLimits
 from darkroom.domain.ports import (
-    Doorbell,
     FileCatalog,
     FileStore,
     ImageProvider,
@@ -98,9 +95,6 @@ log = structlog.get_logger()
 
 RECONNECT_SECONDS = 1.0
 
-# Between the end of a call and the moment at which every worker can know of it.
-ANSWER_MARGIN = timedelta(seconds=15)
-
 # A frozen process keeps its polls open, and each swallows a task until that times out; so a
 # worker polls no more than it needs. Most activities start eagerly, without a poll.
 FEW_POLLERS = PollerBehaviorSimpleMaximum(maximum=2)
@@ -126,20 +120,30 @@ class WorkerParts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Gates:
-    """What decides whether a paid call may be made."""
+class _Shelf:
+    """The adapters that several steps share."""
 
+    client: Client
+    settings: Settings
+    engine: ThreadedEngine
+    ledger: SqlCallLedger
+    files: FileStore
+    keeper: PictureKeeper
+    callbacks: CallbackWatch
+    enhancer: PromptEnhancer
+    providers: Mapping[str, ImageProvider]
+    notifier: Notifier
     board: SqlGateBoard
-    signals: TemporalGateSignals
+    gate_signals: TemporalGateSignals
     passage: Passage
+    queue: TemporalQueueSignals
 
 
 async def build_worker(
     client: Client, settings: Settings, *, until_exit: AsyncExitStack
 ) -> WorkerParts:
     """Wire every room to a worker; `until_exit` closes what was opened."""
-    queue = TemporalQueueSignals(client, task_timeout=WORKFLOW_TASK_TIMEOUT)
-    callbacks, activities = await _activities(client, settings, until_exit)
+    shelf = await _opened(client, settings, until_exit)
     restrictions = SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH)
     worker = Worker(
         client,
@@ -151,7 +155,7 @@ async def build_worker(
             ReconcileWorkflow,
             SlotPoolWorkflow,
         ],
-        activities=activities,
+        activities=[*_job_steps(shelf), *_queue_steps(shelf), *_upkeep_steps(shelf)],
         workflow_runner=SandboxedWorkflowRunner(restrictions=restrictions),
         max_cached_workflows=settings.worker_max_cached_workflows,
         max_concurrent_activities=settings.worker_max_activities,
@@ -162,101 +166,134 @@ async def build_worker(
         activity_task_poller_behavior=FEW_POLLERS,
         graceful_shutdown_timeout=settings.worker_shutdown_grace,
     )
-    return WorkerParts(worker=worker, callbacks=callbacks, queue=queue)
+    return WorkerParts(worker=worker, callbacks=shelf.callbacks, queue=shelf.queue)
 
 
-async def _activities(
-    client: Client, settings: Settings, until_exit: AsyncExitStack
-) -> tuple[CallbackWatch, tuple[Callable[..., Any], ...]]:
-    """Give every step its ports."""
+async def _opened(client: Client, settings: Settings, until_exit: AsyncExitStack) -> _Shelf:
+    """Open every adapter once."""
     engine = open_engine(settings.database_url)
     until_exit.push_async_callback(engine.dispose)
-    doorbell: Doorbell = open_doorbell(settings.database_url)
-    jobs = SqlJobStore(engine)
-    ledger = SqlCallLedger(engine)
-    cache = SqlPromptCache(engine)
+    ledger, board = SqlCallLedger(engine), SqlGateBoard(engine)
     files = open_files(settings.files_url, **settings.files_options)
-    callbacks = CallbackWatch(ledger=ledger, doorbell=doorbell)
-    gates = _gates(client, settings, engine)
-    queue = TemporalQueueSignals(client, task_timeout=WORKFLOW_TASK_TIMEOUT)
-    pool: PoolPorts = {
-        "seeds": _seeds(settings),
-        "queues": SqlQueueStore(engine),
-        "runs": TemporalJobRuns(client),
-    }
-    keeper = PictureKeeper(
-        files=files, pictures=PillowPictureCheck(), max_bytes=settings.max_picture_bytes
-    )
-    providers = await _providers(settings, until_exit, SqlFileCatalog(engine), files)
-    rounds = _rounds(client, engine, files=files, keeper=keeper, providers=providers)
-    bench = Darkbench(
+    gate_signals = TemporalGateSignals(client, task_timeout=WORKFLOW_TASK_TIMEOUT)
+    return _Shelf(
+        client=client,
+        settings=settings,
+        engine=engine,
         ledger=ledger,
-        cache=cache,
-        keeper=keeper,
-        callbacks=callbacks,
-        passage=gates.passage,
-        asking=AskingPlan(deadline=settings.nanobanana_collect_deadline),
+        files=files,
+        keeper=PictureKeeper(
+            files=files, pictures=PillowPictureCheck(), max_bytes=settings.max_picture_bytes
+        ),
+        callbacks=CallbackWatch(ledger=ledger, doorbell=open_doorbell(settings.database_url)),
+        enhancer=await _enhancer(settings, until_exit),
+        providers=await _providers(settings, until_exit, SqlFileCatalog(engine), files),
+        notifier=await _notifier(settings, until_exit),
+        board=board,
+        gate_signals=gate_signals,
+        passage=Passage(
+            ledger=ledger,
+            board=board,
+            signals=gate_signals,
+            plan=BreakerPlan(
+                failures=settings.breaker_failures,
+                cooldown=settings.breaker_cooldown,
+                longest=settings.breaker_longest_cooldown,
+            ),
+            limits=settings.call_limits(),
+            chance=Random(),  # noqa: S311 -- spreads waits; nothing is kept secret by it
+        ),
+        queue=TemporalQueueSignals(client, task_timeout=WORKFLOW_TASK_TIMEOUT),
     )
-    return callbacks, (
+
+
+def _job_steps(shelf: _Shelf) -> tuple[Callable[..., Any], ...]:
+    """Give the steps of a job their ports."""
+    jobs, cache = SqlJobStore(shelf.engine), SqlPromptCache(shelf.engine)
+    bench = Darkbench(
+        ledger=shelf.ledger,
+        cache=cache,
+        keeper=shelf.keeper,
+        callbacks=shelf.callbacks,
+        passage=shelf.passage,
+        asking=AskingPlan(deadline=shelf.settings.nanobanana_collect_deadline),
+    )
+    signals = TemporalJobSignals(shelf.client)
+    gate = EnhanceGate(
+        passage=shelf.passage,
+        key=GateKey(provider=DEEPSEEK, model=shelf.settings.deepseek_model),
+        fallback=shelf.settings.enhance_fallback,
+    )
+    return (
         ClaimActivities(jobs).claim,
-        RecordActivities(SqlOutbox(engine)).record,
+        RecordActivities(SqlOutbox(shelf.engine)).record,
         AnalyzeActivities(differentiator=MaximinDifferentiator(), jobs=jobs).analyze,
-        EnhanceActivities(
-            enhancer=await _enhancer(settings, until_exit),
-            cache=cache,
-            signals=TemporalJobSignals(client),
-            gate=_enhance_gate(settings, gates.passage),
-        ).enhance,
-        GenerateActivities(providers=providers, bench=bench).generate,
-        FinishActivities(ledger=ledger, cache=cache, files=files).finish,
-        ControlActivities(TemporalJobSignals(client)).stop,
-        GateActivities(board=gates.board, signals=gates.signals).read_gate,
-        GateActivities(board=gates.board, signals=gates.signals).move_gate,
-        GateActivities(board=gates.board, signals=gates.signals).park,
-        SlotActivities(queue).request,
-        SlotActivities(queue).release,
+        EnhanceActivities(enhancer=shelf.enhancer, cache=cache, signals=signals, gate=gate).enhance,
+        GenerateActivities(providers=shelf.providers, bench=bench).generate,
+        FinishActivities(ledger=shelf.ledger, cache=cache, files=shelf.files).finish,
+        ControlActivities(signals).stop,
+    )
+
+
+def _queue_steps(shelf: _Shelf) -> tuple[Callable[..., Any], ...]:
+    """Give the pool's and the gates' steps their ports."""
+    pool: PoolPorts = {
+        "seeds": _seeds(shelf.settings),
+        "queues": SqlQueueStore(shelf.engine),
+        "runs": TemporalJobRuns(shelf.client),
+    }
+    return (
+        SlotActivities(shelf.queue).request,
+        SlotActivities(shelf.queue).release,
         PoolActivities(**pool).terms,
         PoolActivities(**pool).decide,
         PoolActivities(**pool).census,
         PoolActivities(**pool).look,
-        ReconcileActivities(rounds, SqlAuditLog(engine)).look_for,
-        ReconcileActivities(rounds, SqlAuditLog(engine)).file_report,
-        EscalationActivities(
-            letters=SqlDeadLetterStore(engine), notifier=await _notifier(settings, until_exit)
-        ).escalate,
+        GateActivities(board=shelf.board, signals=shelf.gate_signals).read_gate,
+        GateActivities(board=shelf.board, signals=shelf.gate_signals).move_gate,
+        GateActivities(board=shelf.board, signals=shelf.gate_signals).park,
     )
 
 
-def _rounds(
-    client: Client,
-    engine: ThreadedEngine,
-    *,
-    files: FileStore,
-    keeper: PictureKeeper,
-    providers: Mapping[str, ImageProvider],
-) -> dict[DriftKind, Round]:
+def _upkeep_steps(shelf: _Shelf) -> tuple[Callable[..., Any], ...]:
+    """Give what Temporal starts by itself its ports."""
+    rounds, audit = _rounds(shelf), SqlAuditLog(shelf.engine)
+    letters = SqlDeadLetterStore(shelf.engine)
+    return (
+        ReconcileActivities(rounds, audit).look_for,
+        ReconcileActivities(rounds, audit).file_report,
+        EscalationActivities(letters=letters, notifier=shelf.notifier).escalate,
+    )
+
+
+def _rounds(shelf: _Shelf) -> dict[DriftKind, Round]:
     """Give every round of reconcile what it compares."""
-    inventory, ledger = SqlInventory(engine), SqlCallLedger(engine)
-    truth = TemporalJobTruth(client, RestartTerms(task_timeout=WORKFLOW_TASK_TIMEOUT))
+    inventory, ledger = SqlInventory(shelf.engine), shelf.ledger
+    truth = TemporalJobTruth(shelf.client, RestartTerms(task_timeout=WORKFLOW_TASK_TIMEOUT))
     collecting = LateCollecting(
-        ledger=ledger, inventory=inventory, providers=providers, keeper=keeper
+        ledger=ledger, inventory=inventory, providers=shelf.providers, keeper=shelf.keeper
     )
     return {
         DriftKind.STUCK_TASK: StuckTasks(inventory=inventory, truth=truth),
         DriftKind.LOST_ROW: LostRows(inventory=inventory, truth=truth),
         DriftKind.LOST_WORKFLOW: LostWorkflows(inventory=inventory, truth=truth),
         DriftKind.UNATTACHED_PURCHASE: UnattachedPurchases(
-            inventory=inventory, jobs=SqlJobStore(engine), truth=truth, collecting=collecting
+            inventory=inventory,
+            jobs=SqlJobStore(shelf.engine),
+            truth=truth,
+            collecting=collecting,
         ),
         DriftKind.UNKNOWN_PURCHASE: UnknownPurchases(inventory=inventory),
         DriftKind.LOST_FILE: LostFiles(
-            inventory=inventory, files=files, ledger=ledger, keeper=keeper, providers=providers
+            inventory=inventory,
+            files=shelf.files,
+            ledger=ledger,
+            keeper=shelf.keeper,
+            providers=shelf.providers,
         ),
         DriftKind.UNFLUSHED_EVENTS: UnflushedEvents(truth=truth),
         DriftKind.LEAKED_SLOT: LeakedSlots(
-            truth=truth,
-            runs=TemporalJobRuns(client),
-            signals=TemporalQueueSignals(client, task_timeout=WORKFLOW_TASK_TIMEOUT),
+            truth=truth, runs=TemporalJobRuns(shelf.client), signals=shelf.queue
         ),
     }
 
@@ -333,57 +370,6 @@ async def _notifier(settings: Settings, until_exit: AsyncExitStack) -> Notifier:
     secret = settings.secret("operator_webhook_secret")
     client = await until_exit.enter_async_context(open_client())
     return WebhookNotifier(client, url=settings.operator_webhook_url, secret=secret)
-
-
-def _gates(client: Client, settings: Settings, engine: ThreadedEngine) -> _Gates:
-    """Put a gate before every paid call of this process."""
-    board = SqlGateBoard(engine)
-    signals = TemporalGateSignals(client, task_timeout=WORKFLOW_TASK_TIMEOUT)
-    passage = Passage(
-        ledger=SqlCallLedger(engine),
-        board=board,
-        signals=signals,
-        plan=BreakerPlan(
-            failures=settings.breaker_failures,
-            cooldown=settings.breaker_cooldown,
-            longest=settings.breaker_longest_cooldown,
-        ),
-        limits=_limits(settings),
-        chance=Random(),  # noqa: S311 -- spreads waits; nothing is kept secret by it
-    )
-    return _Gates(board=board, signals=signals, passage=passage)
-
-
-def _enhance_gate(settings: Settings, passage: Passage) -> EnhanceGate:
-    return EnhanceGate(
-        passage=passage,
-        key=GateKey(provider=DEEPSEEK, model=settings.deepseek_model),
-        fallback=settings.enhance_fallback,
-    )
-
-
-def _limits(settings: Settings) -> dict[str, CallLimits]:
-    """Say how many calls each provider takes from all workers together."""
-    return {
-        NANOBANANA: CallLimits(
-            concurrency=settings.nanobanana_concurrency,
-            per_minute=settings.nanobanana_per_minute,
-            per_hour=settings.nanobanana_per_hour,
-            counted_within=settings.nanobanana_collect_deadline,
-            answered_within=settings.nanobanana_post_deadline + ANSWER_MARGIN,
-        ),
-        GEMINI: CallLimits(
-            concurrency=settings.gemini_concurrency,
-            per_minute=settings.gemini_per_minute,
-            per_hour=settings.gemini_per_hour,
-            answered_within=settings.gemini_post_deadline + ANSWER_MARGIN,
-        ),
-        DEEPSEEK: CallLimits(
-            per_minute=settings.deepseek_per_minute,
-            per_hour=settings.deepseek_per_hour,
-            answered_within=settings.deepseek_deadline + ANSWER_MARGIN,
-        ),
-    }
 
 
 def _chores(settings: Settings) -> tuple[Chore, ...]:

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from darkroom.domain.admission import MOST_SLOTS
 from darkroom.domain.job import JobKind
+from darkroom.domain.permits import CallLimits
 from darkroom.domain.prompts import EnhanceFallback
 from darkroom.domain.retries import RetryStrategy
 from darkroom.domain.stages import Stage
@@ -26,6 +27,9 @@ def _from_milliseconds(value: object) -> object:
         return timedelta(milliseconds=float(value))
     return value
 
+
+# Between the end of a paid call and the moment at which every worker can know of it.
+ANSWER_MARGIN = timedelta(seconds=15)
 
 Milliseconds = Annotated[timedelta, BeforeValidator(_from_milliseconds), Field(ge=timedelta(0))]
 
@@ -181,6 +185,29 @@ class Settings(BaseSettings):
     def strategy_of(self, kind: JobKind, stage: Stage) -> RetryStrategy:
         """How a stage of a job of this kind is retried, unless the request says otherwise."""
         return self.retry_strategies.get(f"{kind}/{stage}", RetryStrategy.EXPONENTIAL)
+
+    def call_limits(self) -> dict[str, CallLimits]:
+        """Say how many calls each provider takes from all workers together."""
+        return {
+            "nanobanana": CallLimits(
+                concurrency=self.nanobanana_concurrency,
+                per_minute=self.nanobanana_per_minute,
+                per_hour=self.nanobanana_per_hour,
+                counted_within=self.nanobanana_collect_deadline,
+                answered_within=self.nanobanana_post_deadline + ANSWER_MARGIN,
+            ),
+            "gemini": CallLimits(
+                concurrency=self.gemini_concurrency,
+                per_minute=self.gemini_per_minute,
+                per_hour=self.gemini_per_hour,
+                answered_within=self.gemini_post_deadline + ANSWER_MARGIN,
+            ),
+            "deepseek": CallLimits(
+                per_minute=self.deepseek_per_minute,
+                per_hour=self.deepseek_per_hour,
+                answered_within=self.deepseek_deadline + ANSWER_MARGIN,
+            ),
+        }
 
     def secret(self, name: str) -> str:
         """Read a secret that this process cannot work without.

@@ -11,13 +11,14 @@ from string import Formatter
 from darkroom.domain.job import JobKind, Metric
 from darkroom.domain.retries import IMMEDIATE, RetryStrategy
 from darkroom.settings import Settings
-from gateway.constraints import constraint_faults, named_faults
+from gateway.constraints import condition_count, constraint_faults, named_faults
 from gateway.faults import Fault
 from gateway.offers import offers
 from gateway.schemas import JobBody
 
 FORMATS = ("jpg", "png")  # a wish: Gemini's models choose for themselves
 ONCE = IMMEDIATE.max_retries
+MOST_CONDITIONS = 400  # of all constraints together; a second for two million combinations
 # What a choice is asked for; explicit combinations leave no choice.
 DIFFERENCE_FIELDS = (
     "constraints",
@@ -90,6 +91,13 @@ def _constraint_faults(body: JobBody) -> Iterator[Fault]:
         return
     for place, constraint in enumerate(body.constraints):
         yield from constraint_faults(constraint, f"constraints.{place}", body.dimensions)
+    conditions = sum(map(condition_count, body.constraints))
+    if conditions > MOST_CONDITIONS:
+        yield Fault(
+            field="constraints",
+            message=f"hold {conditions} conditions, more than can be looked at in time",
+            remedy=f"send at most {MOST_CONDITIONS}, counting each part of then, require and of",
+        )
     for place, combination in enumerate(body.exclude):
         field = f"exclude.{place}"
         named = {name: (option,) for name, option in combination.items()}

@@ -41,6 +41,13 @@ def constraint_faults(
     yield from _idle_faults(constraint, field)
 
 
+def condition_count(constraint: ConstraintBody) -> int:
+    """Say how many conditions have to be looked at for a constraint."""
+    return max(
+        1, len(constraint.of or ()), len(constraint.then or ()), len(constraint.require or ())
+    )
+
+
 def named_faults(
     field: str, condition: Mapping[str, tuple[str, ...]], dimensions: Dimensions
 ) -> Iterator[Fault]:

@@ -431,7 +431,7 @@ class ImageJobWorkflow:
     async def _close_cancelled(self) -> None:
         result, _ = await close_the_books(self._start, self._journal)
         self._end(JobState.CANCELLED, result)
-        facts = Facts(result=result)
+        facts = Facts(result=result, note=workflow.cancellation_reason() or None)
         self._journal.note(EventKind.JOB_CANCELLED, at=workflow.now(), facts=facts)
         await self._leave_the_floor()
 

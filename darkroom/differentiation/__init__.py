@@ -11,7 +11,7 @@ safety stop for whoever wants one. The same request gives the same answer, byte 
     refusing         why there is none; relaxing: what would help
     coverage         another wish: every pair of options at least once
 
-    measures         how far words are apart
+    measures         how far words are apart; nearness: from a long history
     rules            which words the constraints forbid
     space            all words, or a sample
     candidates       combinations as a matrix

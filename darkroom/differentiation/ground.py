@@ -65,9 +65,9 @@ class Ground:
 def enumerated(question: Question, effort: Effort) -> Ground | None:
     """List everything that may be chosen; None if that is too much."""
     words = enumerate_words(question.space)
+    effort.spend(listing_cells(question))
     if words is None:
         return None
-    effort.spend(words.size)
     order = Chance(question.request.seed).order(words.shape[1])
     ground = ground_of(question, pick(words, order), effort)
     present = [np.unique(column).tolist() for column in ground.candidates.words]
@@ -88,7 +88,7 @@ def sampled(question: Question, effort: Effort) -> Ground:
         at_least=question.request.count,
         chance=Chance(question.request.seed),
     )
-    effort.spend(words.size)
+    effort.spend(sampling_cells(question))
     return ground_of(question, words, effort)
 
 
@@ -113,7 +113,20 @@ def sample_count(question: Question) -> int:
     return max(SAMPLE_COUNT, SAMPLES_PER_CHOICE * question.request.count)
 
 
+def listing_cells(question: Question) -> int:
+    """Say what listing a space costs, or finding out that it is too large."""
+    word_count = min(question.size, ENUMERATED_COUNT)
+    return word_count * (len(question.alphabets) + question.space.pattern_count)
+
+
+def sampling_cells(question: Question) -> int:
+    """Say what drawing words of a large space costs."""
+    return sample_count(question) * (len(question.alphabets) + question.space.pattern_count)
+
+
 def survey_cells(question: Question) -> int:
-    """Say what looking at the ground costs, before anything is chosen."""
-    word_count = question.size if question.size <= ENUMERATED_COUNT else sample_count(question)
-    return word_count * len(question.alphabets) * (1 + question.history.shape[1])
+    """Say what looking at the ground costs, before anything is chosen; about."""
+    if question.size <= ENUMERATED_COUNT:
+        return listing_cells(question)
+    is_tried = bool(question.space.rules)  # else its size alone says that it is too large
+    return sampling_cells(question) + is_tried * listing_cells(question)

@@ -9,6 +9,7 @@ from darkroom.differentiation.candidates import encode, is_among
 from darkroom.differentiation.effort import Effort
 from darkroom.differentiation.limits import Limits
 from darkroom.differentiation.measures import Distances, Mask, Measure, Words, measure_by
+from darkroom.differentiation.nearness import comparisons_to, distances_to_nearest
 from darkroom.differentiation.rules import Numbering, usable_options
 from darkroom.differentiation.space import Space
 from darkroom.domain.difference import DifferenceRequest
@@ -43,8 +44,8 @@ class Question:
 
     def to_history(self, words: Words, effort: Effort) -> Distances:
         """Measure words against the nearest of the history."""
-        effort.spend(words.size * self.history.shape[1])
-        return self.measure.to_nearest(self.history, words)
+        effort.spend(comparisons_to(self.history, words, self.measure))
+        return distances_to_nearest(self.history, words, self.measure)
 
     def admits(self, words: Words, to_history: Distances) -> Mask:
         """Mark the words that are far enough from the history, and are not excluded."""

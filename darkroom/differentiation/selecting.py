@@ -52,7 +52,8 @@ def select(ground: Ground, effort: Effort) -> Selection | Shortage:
         return Shortage(largest=found.count, by=most.by)
     first = _first(ground, effort)
     if first.count < count:
-        return Shortage(largest=first.count, by=Proof.EXHAUSTION if first.is_most else None)
+        is_proved = first.is_most and ground.is_complete  # of a sample, nobody can know
+        return Shortage(largest=first.count, by=Proof.EXHAUSTION if is_proved else None)
     return _settle(ground, _climb(ground, first.indexes, effort), effort)
 
 
@@ -85,7 +86,7 @@ def _climb(ground: Ground, chosen: Indexes, effort: Effort) -> Selection:
         fitted = ground.fitting(effort).fit(threshold=float(rungs[middle]), wanted=count)
         if fitted.count < count:
             rungs = rungs[:middle]
-            if fitted.is_most:
+            if fitted.is_most and ground.is_complete:
                 below = float(rungs[-1]) if middle else reached
                 bound = Bound(limit=below, by=Proof.EXHAUSTION)
             continue

@@ -35,6 +35,11 @@ class Space:
         return np.min_scalar_type(-1 - largest)
 
     @property
+    def pattern_count(self) -> int:
+        """How many patterns are looked for in every word."""
+        return sum(len(rule.patterns) for rule in self.rules)
+
+    @property
     def number_room(self) -> tuple[int, ...]:
         """For each dimension, a number above all of its usable options."""
         return tuple(max(options, default=0) + 1 for options in self.usable)

@@ -41,7 +41,7 @@ def test_every_activity_is_registered() -> None:
     }
 
     assert written
-    assert written == set(_returned_by("_activities"))
+    assert written == set(_built_by("_job_steps", "_queue_steps", "_upkeep_steps"))
 
 
 def test_every_activity_is_a_method() -> None:
@@ -72,17 +72,17 @@ def _registered(kind: str) -> Iterator[str]:
                 pass
 
 
-def _returned_by(name: str) -> Iterator[str]:
-    """Read the activities that a function of worker.py builds and hands on."""
-    for one in functions(WORKER):
-        if one.name == name:
-            built = [node.value for node in ast.walk(one) if isinstance(node, ast.Return)]
-            assert built
-            match built[-1]:
-                case ast.Tuple(elts=[_, ast.Tuple() as activities]):
-                    yield from _names(activities)
-                case _:
-                    raise AssertionError(f"{WORKER.at(one)}: cannot read what is registered here")
+def _built_by(*names: str) -> Iterator[str]:
+    """Read the activities that functions of worker.py build and hand on."""
+    found = [one for one in functions(WORKER) if one.name in names]
+    assert {one.name for one in found} == set(names)
+    for one in found:
+        built = [node.value for node in ast.walk(one) if isinstance(node, ast.Return)]
+        match built:
+            case [ast.Tuple() as activities]:
+                yield from _names(activities)
+            case _:
+                raise AssertionError(f"{WORKER.at(one)}: cannot read what is registered here")
 
 
 def _names(value: ast.expr) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from darkroom.domain.events import JobEvent
+from darkroom.domain.events import EventKind, JobEvent
 from darkroom.domain.job import JobId
 from darkroom.domain.ledger import PAID, LedgerRow, LedgerState
 from tests.chaos.provider_books import PaidCall, bought_twice, most_jobs_at_once, paid_calls
@@ -114,9 +114,7 @@ async def over(running: Running, job_id: JobId) -> bool:
     return (await record_of(running, job_id)).get("status") in FINAL
 
 
-async def all_over(
-    running: Running, jobs: Collection[JobId], *, within_seconds: float
-) -> None:
+async def all_over(running: Running, jobs: Collection[JobId], *, within_seconds: float) -> None:
     """Wait until all jobs have ended, or until the time is over: `aftermath` tells the rest."""
     left = set(jobs)
 
@@ -138,12 +136,13 @@ async def record_of(running: Running, job_id: JobId) -> dict[str, Any]:
 
 
 async def _silence(running: Running, blow: Blow) -> float:
-    """Find the longest time that any of the jobs told nothing."""
+    """Find the longest time that any of the jobs told nothing, once it had begun."""
     logs = [await running.events(job_id) for job_id in blow.jobs]
     pauses = [
         (later.at - sooner.at).total_seconds()
         for log in logs
         for sooner, later in zip(log, log[1:], strict=False)
+        if sooner.kind is not EventKind.JOB_SUBMITTED
     ]
     return max(pauses, default=0.0)
 

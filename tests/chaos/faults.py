@@ -68,7 +68,9 @@ def _generate() -> Iterator[Fault]:
     yield Fault(rule=_once("generate", "latency", seconds=0.5))
     yield Fault(rule=_once("generate", "latency_after_acceptance", seconds=0.5))
     yield Fault(rule=_once("generate", "hang"), order={"onUnknown": "rebuy_once"})
-    yield Fault(rule=_once("generate", "reset_before_acceptance"), order={"onUnknown": "rebuy_once"})
+    yield Fault(
+        rule=_once("generate", "reset_before_acceptance"), order={"onUnknown": "rebuy_once"}
+    )
     yield Fault(rule=_once("generate", "reset_after_acceptance"))
     yield Fault(rule=_once("generate", "truncated_json"))
     yield Fault(rule=_once("generate", "wrong_content_type"))

@@ -81,7 +81,9 @@ async def rescued(running: Running, jobs: Iterable[JobId]) -> tuple[int, int]:
     failed = delivered = 0
     for job_id in jobs:
         log = await running.events(job_id)
-        hurt = {event.item for event in log if event.kind is EventKind.ATTEMPT_FAILED and event.item}
+        hurt = {
+            event.item for event in log if event.kind is EventKind.ATTEMPT_FAILED and event.item
+        }
         stored = {event.item for event in log if event.kind is EventKind.IMAGE_STORED}
         failed += len(hurt)
         delivered += len(hurt & stored)

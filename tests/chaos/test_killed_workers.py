@@ -8,14 +8,8 @@ import pytest
 
 from darkroom.domain.job import JobId
 from darkroom.domain.ledger import CallKey, LedgerRow, LedgerState
-from deploy.embedded.stack import worker_plan
 from tests.chaos.conftest import Conclude
-from tests.chaos.stage import (
-    an_order,
-    breakable_stack,
-    seconds_until_work_goes_on,
-    submit_jobs,
-)
+from tests.chaos.stage import breakable_stack, seconds_until_work_goes_on, submit_jobs
 from tests.support.emulated import Rule
 from tests.support.stacks import Running
 from tests.support.waiting import eventually
@@ -80,57 +74,5 @@ async def test_a_killed_worker_neither_loses_a_job_nor_buys_a_picture_twice(
         running.signal("worker", signal.SIGKILL)
         seconds = await seconds_until_work_goes_on(running, jobs)
 
-        await conclude(
-            running, f"kill -9 of the worker, {moment.name}", jobs=jobs, seconds=seconds
-        )
+        await conclude(running, f"kill -9 of the worker, {moment.name}", jobs=jobs, seconds=seconds)
         assert len(await running.bought()) == 2 * len(JOBS)
-
-
-STOPS = (
-    Moment(
-        name="its POST is on the way",
-        fault={"endpoint": "generate", "action": "latency_after_acceptance", "seconds": 4},
-        state=LedgerState.CALLING,
-        picture_seconds=6.0,
-    ),
-    Moment(
-        name="its task is being drawn",
-        fault={"endpoint": "callback", "action": "twice"},
-        state=LedgerState.ACCEPTED,
-        picture_seconds=6.0,
-    ),
-)
-
-
-@pytest.mark.parametrize("moment", STOPS, ids=lambda moment: moment.name)
-async def test_two_attempts_alive_at_once_never_both_buy(
-    moment: Moment, tmp_path: Path, conclude: Conclude
-) -> None:
-    """A worker that was stopped for longer than its heartbeat wakes up beside its successor."""
-    async with breakable_stack(
-        tmp_path / "var", emulators_picture_seconds=moment.picture_seconds
-    ) as running:
-        await running.emulated.befall(moment.fault)
-        job_id = await running.submit(**an_order("lighthouse", pictures=3))
-
-        async def have_come() -> bool:
-            rows = await running.ledger.of_job(job_id)
-            billed = {entry.call for entry in await running.bought()}
-            return len(billed) == 3 and {row.state for row in rows} == {moment.state}
-
-        await eventually(have_come, what=moment.name)
-        running.signal("worker", signal.SIGSTOP)
-        successor = worker_plan(running.layout, running.settings, name="successor")
-        await running.stack.start(successor)
-        seconds = await seconds_until_work_goes_on(running, [job_id])
-
-        async def is_taken_over() -> bool:
-            return all(row.fence > 1 for row in await running.ledger.of_job(job_id))
-
-        await eventually(is_taken_over, within_seconds=40, what="the successor")
-        running.signal("worker", signal.SIGCONT)
-
-        await conclude(
-            running, f"SIGSTOP of the worker while {moment.name}", jobs=[job_id], seconds=seconds
-        )
-        assert len(await running.bought()) == 3

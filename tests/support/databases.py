@@ -46,7 +46,6 @@ from darkroom.store.migrate import migrate
 from darkroom.store.outbox import SqlOutbox
 from darkroom.store.prompts import SqlPromptCache
 from darkroom.store.queues import SqlQueueStore
-from tests.support.fake_gates import MemoryGateBoard
 from tests.support.fake_inventory import MemoryInventory
 from tests.support.fake_letters import MemoryAuditLog, MemoryDeadLetterStore
 from tests.support.fake_queue import MemoryQueueStore
@@ -59,6 +58,7 @@ from tests.support.fakes import (
     MemoryPromptCache,
     MemoryState,
 )
+from tests.support.passages import a_board
 
 with warnings.catch_warnings():
     # The package asks at import for a directory that only a desktop session has.
@@ -233,7 +233,7 @@ def memory_stores(state: MemoryState) -> Stores:
         files=MemoryFileCatalog(state),
         letters=memory_letters(state),
         audit=MemoryAuditLog(state.archive, reach=state.reach),
-        gates=memory_gates(state),
+        gates=a_board(state),
         queues=memory_queues(state),
         inventory=MemoryInventory(state),
         doorbell=MemoryDoorbell(state),
@@ -243,11 +243,6 @@ def memory_stores(state: MemoryState) -> Stores:
 def memory_letters(state: MemoryState) -> MemoryDeadLetterStore:
     """Build the letters' fake over a state."""
     return MemoryDeadLetterStore(state.archive, reach=state.reach, is_failed=state.is_failed)
-
-
-def memory_gates(state: MemoryState) -> MemoryGateBoard:
-    """Build the gates' fake over a state."""
-    return MemoryGateBoard(state.doorway, deeds=state.archive.deeds, reach=state.reach)
 
 
 def memory_queues(state: MemoryState) -> MemoryQueueStore:

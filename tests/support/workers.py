@@ -3,11 +3,12 @@
 import asyncio
 import sys
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Worker
@@ -145,55 +146,51 @@ def _gates(client: Client, fakes: Fakes, ledger: MemoryCallLedger) -> Gates:
     return Gates(passage=passage, activities=GateActivities(board=board, signals=signals))
 
 
-@asynccontextmanager
-async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]:
-    """Serve a task queue of its own until the block ends."""
+def _steps(client: Client, fakes: Fakes, callbacks: CallbackWatch) -> list[Callable[..., Any]]:
+    """Give every step of a job its fakes, and the gates their real steps."""
     ledger, cache = MemoryCallLedger(fakes.state), MemoryPromptCache(fakes.state)
-    callbacks = CallbackWatch(ledger=ledger, doorbell=MemoryDoorbell(fakes.state))
+    jobs, signals = MemoryJobStore(fakes.state), TemporalJobSignals(client)
     gates = _gates(client, fakes, ledger)
-    keeper = PictureKeeper(files=fakes.files, pictures=FakePictureCheck(), max_bytes=1 << 20)
+    fakes.queue = OpenQueue(client)
     bench = Darkbench(
         ledger=ledger,
         cache=cache,
-        keeper=keeper,
+        keeper=PictureKeeper(files=fakes.files, pictures=FakePictureCheck(), max_bytes=1 << 20),
         callbacks=callbacks,
         passage=gates.passage,
         asking=QUICK_ASKING,
     )
-    signals = TemporalJobSignals(client)
-    fakes.queue = OpenQueue(client)
-    slots = SlotActivities(fakes.queue)
-    enhance = EnhanceActivities(
-        enhancer=fakes.enhancer,
-        cache=cache,
-        signals=signals,
-        gate=EnhanceGate(
-            passage=gates.passage,
-            key=GateKey(provider="deepseek", model=fakes.enhancer.model),
-            fallback=fakes.fallback,
-        ),
+    gate = EnhanceGate(
+        passage=gates.passage,
+        key=GateKey(provider="deepseek", model=fakes.enhancer.model),
+        fallback=fakes.fallback,
     )
-    generate = GenerateActivities(providers={"nanobanana": fakes.provider}, bench=bench)
+    return [
+        ClaimActivities(jobs).claim,
+        RecordActivities(fakes.outbox or MemoryOutbox(fakes.state)).record,
+        AnalyzeActivities(differentiator=fakes.differentiator, jobs=jobs).analyze,
+        EnhanceActivities(enhancer=fakes.enhancer, cache=cache, signals=signals, gate=gate).enhance,
+        GenerateActivities(providers={"nanobanana": fakes.provider}, bench=bench).generate,
+        FinishActivities(ledger=ledger, cache=cache, files=fakes.files).finish,
+        ControlActivities(signals).stop,
+        SlotActivities(fakes.queue).request,
+        SlotActivities(fakes.queue).release,
+        gates.activities.park,
+        gates.activities.read_gate,
+        gates.activities.move_gate,
+    ]
+
+
+@asynccontextmanager
+async def started_worker(client: Client, fakes: Fakes) -> AsyncGenerator[Worker]:
+    """Serve a task queue of its own until the block ends."""
+    ledger = MemoryCallLedger(fakes.state)
+    callbacks = CallbackWatch(ledger=ledger, doorbell=MemoryDoorbell(fakes.state))
     worker = Worker(
         client,
         task_queue=fakes.task_queue,
         workflows=[ImageJobWorkflow, ProviderGateWorkflow],
-        activities=[
-            ClaimActivities(MemoryJobStore(fakes.state)).claim,
-            RecordActivities(fakes.outbox or MemoryOutbox(fakes.state)).record,
-            AnalyzeActivities(
-                differentiator=fakes.differentiator, jobs=MemoryJobStore(fakes.state)
-            ).analyze,
-            enhance.enhance,
-            generate.generate,
-            FinishActivities(ledger=ledger, cache=cache, files=fakes.files).finish,
-            ControlActivities(signals).stop,
-            slots.request,
-            slots.release,
-            gates.activities.park,
-            gates.activities.read_gate,
-            gates.activities.move_gate,
-        ],
+        activities=_steps(client, fakes, callbacks),
         workflow_runner=SandboxedWorkflowRunner(restrictions=STRICT),
         max_heartbeat_throttle_interval=HEARTBEAT_EVERY,
         default_heartbeat_throttle_interval=HEARTBEAT_EVERY,

@@ -159,6 +159,13 @@ def test_a_wrong_wish_is_refused_by_name(changes: dict[str, Any], field: str) ->
     assert faults(**changes)[field]
 
 
+def test_more_conditions_than_can_be_looked_at_are_refused() -> None:
+    """A request cannot keep a core busy with rules alone."""
+    cap = {"atMost": 1, "of": [{"weather": "rainy"}] * 150}
+
+    assert "400" in faults(constraints=[cap, cap, cap])["constraints"]
+
+
 def test_fingerprints_of_requests_without_such_wishes_are_what_they_were() -> None:
     """An Idempotency-Key used before is still answered with its job."""
     request = accepted(constraints=EVERY_KIND[:1])

@@ -322,3 +322,55 @@ def test_a_dimension_without_a_usable_option_leaves_nothing() -> None:
         choose(request)
 
     assert refusal.value.largest_feasible == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "left"),
+    [
+        pytest.param(Require(require=(("season", ("winter",)),)), 0, id="an unknown demand"),
+        pytest.param(Require(require=(("dimension0", ("retired",)),)), 0, id="an unknown option"),
+        pytest.param(
+            Imply(when=(("dimension0", ("option0",)),), then=(("season", ("winter",)),)),
+            2,
+            id="an unknown consequence",
+        ),
+        pytest.param(
+            Imply(when=(("season", ("winter",)),), then=(("dimension0", ("option0",)),)),
+            4,
+            id="an unknown occasion",
+        ),
+        pytest.param(AtMost(most=0, of=()), 4, id="no condition at all"),
+        pytest.param(
+            AtMost(most=0, of=((("dimension0", ("option0",)),), (("season", ("winter",)),))),
+            2,
+            id="none of two conditions, one unknown",
+        ),
+    ],
+)
+def test_what_a_request_does_not_know_never_occurs(rule: Constraint, left: int) -> None:
+    """So a demand for it cannot be met, and a rule against it cannot be broken."""
+    request = replace(a_request(2, 2, count=1), constraints=(rule,))
+
+    assert len(allowed(request)) == left
+    assert MaximinDifferentiator().largest_feasible(request) == left
+
+
+def test_words_of_a_large_space_keep_every_kind_of_rule() -> None:
+    """What is drawn is grown along the rules, however many there are."""
+    dimensions = some_dimensions(*[8] * 12)
+    names = [dimension.name for dimension in dimensions]
+    rules: tuple[Constraint, ...] = (
+        *(
+            Imply(when=((one, ("option0", "option1")),), then=((other, ("option2", "option3")),))
+            for one, other in pairwise(names)
+        ),
+        *(Forbid(forbid=((one, "option4"), (other, "option5"))) for one, other in pairwise(names)),
+        AtMost(most=2, of=tuple(((name, ("option6", "option7")),) for name in names)),
+        Require(require=((names[0], ("option1", "option2")),)),
+    )
+    request = DifferenceRequest(dimensions=dimensions, constraints=rules, count=40)
+
+    chosen = choose(request)
+
+    assert len(set(chosen)) == 40
+    assert not any(breaks(one, rule) for one in chosen for rule in rules)

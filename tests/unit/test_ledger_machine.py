@@ -61,6 +61,7 @@ class Purchase(RuleBasedStateMachine):
         self.now = NOW
         self.attempts: list[Attempt] = []
         self.tasks: list[str] = []  # the provider's book: one line, one picture to pay
+        self.withdrawn: list[datetime] = []  # calls that were taken back
         self.before: LedgerRow | None = None
 
     @precondition(lambda self: len(self.attempts) < MOST_ATTEMPTS)
@@ -98,6 +99,7 @@ class Purchase(RuleBasedStateMachine):
             return
         posted_at, attempt.posted_at = attempt.posted_at, None
         if attempt.task is None:
+            self.withdrawn.append(posted_at)
             done(self.ledger.withdraw(CALL, posted_at))
         else:
             self._book(attempt, attempt.task)
@@ -114,6 +116,12 @@ class Purchase(RuleBasedStateMachine):
     def call_back(self) -> None:
         """The provider calls back, once more or for the first time."""
         done(self.ledger.adopt(CALL, self.tasks[-1]))
+
+    @precondition(lambda self: self.withdrawn)
+    @rule()
+    def withdraw_again(self) -> None:
+        """Whoever did not hear that its call was taken back says it once more, much later."""
+        done(self.ledger.withdraw(CALL, self.withdrawn[0]))
 
     @precondition(lambda self: not any(one.posted_at for one in self.attempts))
     @rule()

@@ -7,7 +7,6 @@ from fastapi.responses import JSONResponse
 
 from darkroom.domain.breakers import Gate, GateKey
 from darkroom.domain.parking import CloseOrder, OpenOrder
-from darkroom.domain.permits import UNLIMITED, CallLimits
 from darkroom.settings import Settings
 from gateway.answers import answered
 from gateway.commands import OrderRefused, OrderUnheard
@@ -75,29 +74,6 @@ def models_in(settings: Settings) -> frozenset[GateKey]:
     return frozenset({GateKey(provider="deepseek", model=settings.deepseek_model), *drawing})
 
 
-def limits_of(provider: str, settings: Settings) -> CallLimits:
-    """Say how many calls a provider takes from all workers together."""
-    match provider:
-        case "nanobanana":
-            return CallLimits(
-                concurrency=settings.nanobanana_concurrency,
-                per_minute=settings.nanobanana_per_minute,
-                per_hour=settings.nanobanana_per_hour,
-            )
-        case "gemini":
-            return CallLimits(
-                concurrency=settings.gemini_concurrency,
-                per_minute=settings.gemini_per_minute,
-                per_hour=settings.gemini_per_hour,
-            )
-        case "deepseek":
-            return CallLimits(
-                per_minute=settings.deepseek_per_minute, per_hour=settings.deepseek_per_hour
-            )
-        case _:
-            return UNLIMITED
-
-
 async def _gates(gateway: Gateway) -> dict[GateKey, Gate]:
     """Read the gates that were ever moved, beside those that never needed to be."""
     moved = {gate.key: gate for gate in await gateway.board.gates()}
@@ -139,5 +115,5 @@ async def _moved(gateway: Gateway, key: GateKey, order: OpenOrder | CloseOrder) 
 
 
 async def _written(gateway: Gateway, gate: Gate) -> Json:
-    limits = limits_of(gate.key.provider, gateway.settings)
+    limits = gateway.settings.call_limits()[gate.key.provider]
     return gate_json(gate, await gateway.gates.view(gate.key), limits)
