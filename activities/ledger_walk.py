@@ -378,6 +378,7 @@ class LedgerWalk:
         return PictureFailed(failure=failure, opens_take=True)
 
     async def _book_ready(self, row: LedgerRow, task_id: str, ready: Ready) -> LedgerRow:
+        self._bench.passage.freed(row.provider)  # drawn: others may call while we fetch it
         self._pulse.report("ready", task_id, ready.url)
         return await self._move(row, LedgerState.READY, LedgerChanges(result_url=ready.url))
 

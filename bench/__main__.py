@@ -4,7 +4,7 @@ import argparse
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 
-from bench import differentiation, event_latency, makespan, recovery, throughput
+from bench import admission, differentiation, event_latency, makespan, recovery, throughput
 from bench.figures import Figure, show
 from darkroom.runtime.exits import leave
 
@@ -13,6 +13,7 @@ SCENARIOS: Mapping[str, Callable[[], AsyncGenerator[Figure]]] = {
     "event_latency": event_latency.measure,
     "makespan": makespan.measure,
     "recovery": recovery.measure,
+    "admission": admission.measure,
     "differentiation": differentiation.measure,
 }
 ALL = "all"

@@ -52,8 +52,15 @@ class Bare:
 
 
 @asynccontextmanager
-async def running_bare(command: ServerCommand, *, var_dir: Path) -> AsyncGenerator[Bare]:
+async def running_bare(
+    command: ServerCommand, *, var_dir: Path, worker: str = "bench.bare_worker"
+) -> AsyncGenerator[Bare]:
     """Start a server with a fresh database, and a worker beside it.
+
+    Args:
+        command: of the server.
+        var_dir: where its files go; must not exist.
+        worker: the module that serves, given the address.
 
     Raises:
         NotReady: the server did not come up.
@@ -62,14 +69,14 @@ async def running_bare(command: ServerCommand, *, var_dir: Path) -> AsyncGenerat
     port, ui_port = find_free_port(), find_free_port()
     address = f"{LOOPBACK}:{port}"
     server = _server(command(port, ui_port, var_dir / "temporal.db"), address, var_dir)
-    worker = _worker(address, var_dir)
+    serving = _worker(worker, address, var_dir)
     try:
         await server.start()
-        await worker.start()
-        pids = {child.plan.name: child.pid for child in (server, worker) if child.pid}
+        await serving.start()
+        pids = {child.plan.name: child.pid for child in (server, serving) if child.pid}
         yield Bare(client=await Client.connect(address), pids=pids)
     finally:
-        await worker.stop()
+        await serving.stop()
         await server.stop()
 
 
@@ -85,9 +92,9 @@ def _server(command: tuple[str, ...], address: str, log_dir: Path) -> Child:
     return Child(plan, log_dir=log_dir)
 
 
-def _worker(address: str, log_dir: Path) -> Child:
+def _worker(module: str, address: str, log_dir: Path) -> Child:
     async def at_once() -> bool:
         return True  # the first workflow waits for it
 
-    command = (sys.executable, "-m", "bench.bare_worker", address)
+    command = (sys.executable, "-m", module, address)
     return Child(ChildPlan(name="worker", command=command, is_ready=at_once), log_dir=log_dir)

@@ -16,7 +16,9 @@ from darkroom.domain.admission import Holder, SlotClaim, SlotGrant, SlotRelease,
 from darkroom.domain.job import JobStart, Priority
 from workflows.durably import durably
 
-# Histories from before there were slots have no such marker, and replay without any.
+# Histories from before there were slots have no such marker, and replay without any. It is set
+# in a run's first task: after a local activity it may be recorded in a later task than the one
+# in which a replay asks for it (a query that arrives meanwhile splits the task in two).
 SLOTS_PATCH = "slots"
 
 
@@ -24,6 +26,7 @@ class SlotLease:
     """What one run holds, or waits for."""
 
     def __init__(self, start: JobStart) -> None:
+        self.has_slots = workflow.patched(SLOTS_PATCH)
         self._request = _request(start)
         self._granted_at: datetime | None = None
         self._tokens: list[str] = []  # of the one slot; two, when a pool has forgotten it
@@ -50,7 +53,7 @@ class SlotLease:
 
     async def acquire(self) -> None:
         """Wait for a slot, or until `give_back` says that none is wanted any more."""
-        if not workflow.patched(SLOTS_PATCH):
+        if not self.has_slots:
             self._granted_at = self._granted_at or workflow.now()
             return
         self._is_waiting = not self.is_held

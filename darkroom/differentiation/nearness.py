@@ -12,7 +12,7 @@ import numpy as np
 from darkroom.differentiation.candidates import number_words
 from darkroom.differentiation.measures import Distances, Measure, Words, pick
 
-SORTED_WORD_CELLS = 200  # what sorting costs for each word, in comparisons that take as long
+SORTED_WORD_CELLS = 25  # what sorting costs for each word, in comparisons that take as long
 
 
 def comparisons_to(others: Words, words: Words, measure: Measure) -> int:

@@ -19,7 +19,8 @@ def refusal(
     effort: Effort,
 ) -> DifferenceInfeasible:
     """Say that there are too few combinations, and what to do."""
-    remedies = [_count_remedy(shortage), *(_remedy(one) for one in relaxations[:TOLD_RELAXATIONS])]
+    remedies = [f"ask for at most {shortage.largest}"] if shortage.largest else []
+    remedies += [_remedy(one) for one in relaxations[:TOLD_RELAXATIONS]]
     if not relaxations:
         remedies.append("lower the minimum difference, relax the constraints, or add options")
     return DifferenceInfeasible(
@@ -54,12 +55,6 @@ def _why(shortage: Shortage, effort: Effort) -> str:
             return f"more were not found in {spent}, which does not prove that there are none"
         case _:
             assert_never(shortage.by)
-
-
-def _count_remedy(shortage: Shortage) -> str:
-    if not shortage.largest:
-        return "relax the constraints"
-    return f"ask for at most {shortage.largest}"
 
 
 def _remedy(one: Relaxation) -> str:

@@ -1,6 +1,7 @@
 """What is left after a blow: the promises as figures, one line a scenario."""
 
 import contextlib
+import itertools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -141,7 +142,7 @@ async def _silence(running: Running, blow: Blow) -> float:
     pauses = [
         (later.at - sooner.at).total_seconds()
         for log in logs
-        for sooner, later in zip(log, log[1:], strict=False)
+        for sooner, later in itertools.pairwise(log)
         if sooner.kind is not EventKind.JOB_SUBMITTED
     ]
     return max(pauses, default=0.0)
@@ -165,7 +166,7 @@ def numbers_missing(events: Iterable[JobEvent], *, promised: int) -> int:
     gaps = len(set(range(1, promised + 1)) ^ {event.seq for event in told})
     repeats = len(told) - len({event.seq for event in told})
     percents = [event.progress.percent for event in told]
-    falls = sum(later < sooner for sooner, later in zip(percents, percents[1:], strict=False))
+    falls = sum(later < sooner for sooner, later in itertools.pairwise(percents))
     return gaps + repeats + falls
 
 

@@ -26,7 +26,7 @@ class Fault:
     order: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __str__(self) -> str:
-        told = {name: value for name, value in self.rule.items() if name not in {"endpoint"}}
+        told = {name: value for name, value in self.rule.items() if name != "endpoint"}
         words = ", ".join(str(value) for value in told.values())
         return f"{self.rule['endpoint']}: {words}"
 

@@ -97,9 +97,9 @@ def met_by(fault: Fault, job_id: JobId) -> Blow:
     )
 
 
-async def open_gates(running: Running, operator: httpx.AsyncClient) -> list[str]:
+async def open_gates(running: Running) -> list[str]:
     """List the models that nobody may call until an operator acts, as provider/model."""
-    answer = await operator.get("/v1/admin/providers")
+    answer = await running.operator.get("/v1/admin/providers")
     assert answer.status_code == httpx.codes.OK, answer.text
     gates = answer.json()["providers"]
     return [f"{gate['provider']}/{gate['model']}" for gate in gates if gate["state"] == "open"]
@@ -110,27 +110,15 @@ async def test_a_refused_key_or_an_empty_account_waits_for_an_operator(
     tmp_path: Path, conclude: Conclude
 ) -> None:
     """The gate stays open, though the fault is long gone, until somebody closes it."""
-    async with impatient_stack(tmp_path) as running, an_operator(running) as operator:
+    async with impatient_stack(tmp_path) as running:
         for number, fault in enumerate(OPERATOR_FAULTS):
             await running.emulated.befall(rule_of(number, fault))
             job_id = await submit(running, number, fault)
             gates = await eventually(
-                lambda: open_gates(running, operator), within_seconds=30, what=f"a gate: {fault}"
+                lambda: open_gates(running), within_seconds=30, what=f"a gate: {fault}"
             )
             for gate in gates:
-                answer = await operator.post(f"/v1/admin/providers/{gate}/close", json={})
+                answer = await running.operator.post(f"/v1/admin/providers/{gate}/close", json={})
                 assert answer.status_code == httpx.codes.OK, answer.text
 
             await conclude(running, f"fault {fault}", jobs=[job_id], limit=SLOTS)
-
-
-@asynccontextmanager
-async def an_operator(running: Running) -> AsyncGenerator[httpx.AsyncClient]:
-    """Speak to the gateway with the operator's key."""
-    async with httpx.AsyncClient(
-        base_url=running.layout.gateway_url,
-        headers={"Authorization": f"Bearer {running.layout.operator_key}"},
-        trust_env=False,
-        timeout=10,
-    ) as client:
-        yield client

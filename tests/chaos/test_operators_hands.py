@@ -1,9 +1,10 @@
 """What an operator types into Temporal's own tools while jobs run."""
 
-import asyncio
-import sys
 from pathlib import Path
 
+import httpx
+
+from darkroom.domain.job import JobId
 from tests.chaos.conftest import Conclude
 from tests.chaos.stage import (
     an_order,
@@ -13,20 +14,7 @@ from tests.chaos.stage import (
     submit_jobs,
 )
 from tests.support.stacks import Running
-
-
-async def temporal(running: Running, *words: str) -> str:
-    """Type a `temporal` command and read what it answers."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "temporal"),
-        *("--address", running.layout.temporal_address),
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    told, complaint = await process.communicate()
-    assert process.returncode == 0, complaint.decode()
-    return told.decode()
+from tests.support.waiting import eventually
 
 
 async def test_a_reset_in_the_middle_of_a_job_buys_nothing_again(
@@ -37,8 +25,7 @@ async def test_a_reset_in_the_middle_of_a_job_buys_nothing_again(
         job_id = await running.submit(**an_order("abbey", pictures=6))
         others = await submit_jobs(running, ("wharf", "lagoon"))
         await purchases_are_named(running, at_least=2)
-        await temporal(
-            running,
+        await running.typed(
             *("workflow", "reset", "--workflow-id", job_id, "--type", "FirstWorkflowTask"),
             *("--reason", "an operator tries it", "--yes"),
         )
@@ -52,25 +39,34 @@ async def test_a_reset_in_the_middle_of_a_job_buys_nothing_again(
 async def test_a_terminated_job_takes_no_other_job_with_it(
     tmp_path: Path, conclude: Conclude
 ) -> None:
-    """`temporal workflow terminate` leaves a job nobody runs: reconcile takes it up again."""
+    """`temporal workflow terminate` fails the job once it is reconciled; a retry delivers it."""
     async with breakable_stack(tmp_path / "var", emulators_picture_seconds=2.0) as running:
         job_id = await running.submit(**an_order("belfry", pictures=4))
         others = await submit_jobs(running, ("jetty", "grove"))
         await purchases_are_named(running, at_least=2)
-        await temporal(
-            running,
+        await running.typed(
             *("workflow", "terminate", "--workflow-id", job_id),
             *("--reason", "an operator tries it"),
         )
-        await temporal(
-            running,
-            *("workflow", "execute", "--type", "reconcile", "--task-queue", "darkroom"),
-            *("--workflow-id", "reconcile-by-hand"),
-        )
+        answer = await running.operator.post("/v1/admin/reconcile", timeout=60)
+        assert answer.status_code == httpx.codes.OK, answer.text
         seconds = await seconds_until_told_again(running, [job_id])
+        assert (await running.closed(job_id))["status"] == "failed"
+        await retried(running, job_id)
 
         jobs = [job_id, *others]
         await conclude(
             running, "`temporal workflow terminate`, reconciled", jobs=jobs, seconds=seconds
         )
         assert len(await running.bought()) == 4 + 2 * len(others)
+
+
+async def retried(running: Running, job_id: JobId) -> None:
+    """Ask for a failed job again, and wait until its next run has begun."""
+    answer = await running.api.post(f"/v1/jobs/{job_id}/retry", json={})
+    assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+
+    async def has_begun() -> bool:
+        return (await running.job(job_id))["status"] != "failed"
+
+    await eventually(has_begun, what="the retry")

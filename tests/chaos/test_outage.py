@@ -31,8 +31,8 @@ async def test_an_outage_spends_no_attempts(tmp_path: Path, conclude: Conclude) 
         began = time.monotonic()
 
         async def is_parked() -> bool:
-            records = [await running.job(job_id) for job_id in jobs]
-            return any((record["waiting"] or {}).get("on") == "provider" for record in records)
+            reasons = [(await running.job(job_id))["waiting"] for job_id in jobs]
+            return any(reason and reason["on"] == "provider" for reason in reasons)
 
         await eventually(is_parked, within_seconds=AWAY_SECONDS, what="a parked job")
         await settled(AWAY_SECONDS - (time.monotonic() - began))

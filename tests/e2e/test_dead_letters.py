@@ -1,9 +1,6 @@
 """A job that fails for good, from outside: parked, told, looked at with Temporal, redriven."""
 
-import asyncio
-import sys
 from collections.abc import AsyncGenerator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,24 +30,9 @@ async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Ru
         yield started
 
 
-async def temporal(running: Running, *words: str) -> str:
-    """Type a `temporal` command, as an operator does, and read what it answers."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "temporal"),
-        *("--address", running.layout.temporal_address),
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    told, _ = await process.communicate()
-    assert process.returncode == 0
-    return told.decode()
-
-
 async def operate(running: Running, method: str, path: str, **said: Any) -> Any:
     """Ask with the operator's key."""
-    key = running.layout.environment(running.settings)["DARKROOM_OPERATOR_KEY"]
-    headers = {"Authorization": f"Bearer {key}"}
-    answer = await running.api.request(method, path, headers=headers, **said)
+    answer = await running.operator.request(method, path, **said)
     assert answer.is_success, answer.text
     return answer.json()
 
@@ -69,7 +51,7 @@ async def test_failed_job_is_told_and_redriven_without_buying_anything_twice(
     job_id = await running.submit(count=3, onImageFailure="fail")
     failed = await running.closed(job_id)
     letter = await operate(running, "GET", f"{LETTERS}/{job_id}")
-    await temporal(running, "schedule", "trigger", *ESCALATE)
+    await running.typed("schedule", "trigger", *ESCALATE)
 
     async def told() -> bool:
         return "escalate_dead_letter" in await deeds(running, job_id)
@@ -96,11 +78,11 @@ async def test_failed_job_is_told_and_redriven_without_buying_anything_twice(
 
 async def test_schedules_are_seen_and_steered_with_temporal(running: Running) -> None:
     """The commands of docs/operations.md, each typed."""
-    listed = await temporal(running, "schedule", "list")
-    await temporal(running, "schedule", "toggle", *ESCALATE, "--pause", "--reason", "moving")
-    paused = await temporal(running, "schedule", "describe", *ESCALATE)
-    await temporal(running, "schedule", "toggle", *ESCALATE, "--unpause", "--reason", "moved")
-    await temporal(running, "schedule", "trigger", *ESCALATE)
+    listed = await running.typed("schedule", "list")
+    await running.typed("schedule", "toggle", *ESCALATE, "--pause", "--reason", "moving")
+    paused = await running.typed("schedule", "describe", *ESCALATE)
+    await running.typed("schedule", "toggle", *ESCALATE, "--unpause", "--reason", "moved")
+    await running.typed("schedule", "trigger", *ESCALATE)
 
     assert "escalate-dead-letters" in listed
     assert "reconcile" in listed
@@ -109,11 +91,11 @@ async def test_schedules_are_seen_and_steered_with_temporal(running: Running) ->
 
     async def chores() -> str:
         query = "WorkflowType='escalate_dead_letters'"
-        return await temporal(running, "workflow", "list", "--query", query, "--limit", "5")
+        return await running.typed("workflow", "list", "--query", query, "--limit", "5")
 
     async def has_run() -> bool:
         return "Completed" in await chores()
 
     await eventually(has_run, what="the chore")
-    jobs = await temporal(running, "workflow", "list", "--query", "DarkroomKind IS NOT NULL")
+    jobs = await running.typed("workflow", "list", "--query", "DarkroomKind IS NOT NULL")
     assert "escalate" not in jobs

@@ -1,11 +1,8 @@
 """The main job from outside: pictures on disk, one bill, one log, and words for operators."""
 
-import asyncio
 import io
 import re
-import sys
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -32,19 +29,6 @@ async def running(stack: Running) -> Running:
     """The stack, with an empty bill and without faults."""
     await stack.emulated.forget()
     return stack
-
-
-async def temporal(running: Running, *words: str) -> str:
-    """Type a `temporal` command, as an operator does, and read what it answers."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "temporal"),
-        *("--address", running.layout.temporal_address),
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    told, _ = await process.communicate()
-    assert process.returncode == 0
-    return told.decode()
 
 
 async def test_eight_pictures_come_out_all_different_and_each_is_billed_once(
@@ -75,13 +59,13 @@ async def test_operators_read_a_job_in_words(running: Running) -> None:
     await running.closed(job_id)
 
     async def listed() -> str | None:
-        told = await temporal(running, "workflow", "list", "--query", "DarkroomPriority='high'")
+        told = await running.typed("workflow", "list", "--query", "DarkroomPriority='high'")
         return told if job_id in told else None
 
     row = await eventually(listed, what="the job in the list")
-    described = await temporal(running, "workflow", "describe", "--workflow-id", job_id)
+    described = await running.typed("workflow", "describe", "--workflow-id", job_id)
 
-    current = await temporal(running, "workflow", "metadata", "--workflow-id", job_id)
+    current = await running.typed("workflow", "metadata", "--workflow-id", job_id)
 
     assert row
     assert "image_generation" in row
@@ -151,8 +135,7 @@ async def test_a_reset_by_an_operator_buys_nothing_again(running: Running) -> No
     await running.closed(job_id)
     bought = await running.bought()
 
-    await temporal(
-        running,
+    await running.typed(
         *("workflow", "reset", "--workflow-id", job_id, "--type", "FirstWorkflowTask"),
         *("--reason", "an operator tries it", "--yes"),
     )

@@ -1,14 +1,9 @@
 """Reconcile from outside: an operator ends a run, asks for repairs, and reads what was done."""
 
-import asyncio
 import json
-import sys
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 
@@ -35,46 +30,20 @@ async def running(stack: Running) -> Running:
     return stack
 
 
-@asynccontextmanager
-async def operating(running: Running) -> AsyncGenerator[httpx.AsyncClient]:
-    """Speak as the operator."""
-    headers = {"Authorization": f"Bearer {running.layout.operator_key}"}
-    async with httpx.AsyncClient(
-        base_url=running.layout.gateway_url, headers=headers, trust_env=False, timeout=60
-    ) as client:
-        yield client
-
-
 async def reconciled(running: Running, **query: Any) -> dict[str, dict[str, Any]]:
     """Reconcile now; answers what was found by kind."""
-    async with operating(running) as operator:
-        answer = await operator.post("/v1/admin/reconcile", params=query)
+    answer = await running.operator.post("/v1/admin/reconcile", params=query, timeout=60)
     assert answer.status_code == 200, answer.text
     report = answer.json()
     assert report["unfinished"] == []
     return {one["kind"]: one for one in report["drifts"]}
 
 
-async def temporal(running: Running, *words: str) -> str:
-    """Type a `temporal` command, as an operator does, and read what it answers."""
-    process = await asyncio.create_subprocess_exec(
-        str(Path(sys.executable).parent / "temporal"),
-        *("--address", running.layout.temporal_address),
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    told, _ = await process.communicate()
-    assert process.returncode == 0
-    return told.decode()
-
-
 async def test_a_terminated_job_fails_and_its_retry_buys_nothing_again(running: Running) -> None:
     """What was paid for when the run was ended is collected by the retry, at no cost."""
     job_id = await running.submit(count=3)
     await eventually(lambda: bought(running, 3), what="three purchases")
-    await temporal(
-        running, "workflow", "terminate", "--workflow-id", job_id, "--reason", "too loud"
-    )
+    await running.typed("workflow", "terminate", "--workflow-id", job_id, "--reason", "too loud")
     dry = await reconciled(running, dryRun=True)
     found = await reconciled(running)
     failed = await running.closed(job_id)
@@ -103,9 +72,9 @@ async def test_a_job_that_temporal_forgot_goes_on_by_itself(running: Running) ->
     """Its history is deleted under it: the scheduled reconciliation starts it again."""
     job_id = await running.submit(count=2)
     await eventually(lambda: bought(running, 2), what="two purchases")
-    await temporal(running, "workflow", "delete", "--workflow-id", job_id, "--yes")
+    await running.typed("workflow", "delete", "--workflow-id", job_id, "--yes")
     await eventually(lambda: is_forgotten(running, job_id), what="the deletion")
-    await temporal(running, "schedule", "trigger", "--schedule-id", "reconcile")
+    await running.typed("schedule", "trigger", "--schedule-id", "reconcile")
     record = await running.closed(job_id)
 
     assert (record["status"], record["outcome"]) == ("completed", "full")
@@ -115,22 +84,20 @@ async def test_a_job_that_temporal_forgot_goes_on_by_itself(running: Running) ->
 
 async def is_forgotten(running: Running, job_id: JobId) -> bool:
     """Say whether Temporal knows nothing of the job any more."""
-    told = await temporal(
-        running, "workflow", "list", "--query", f"WorkflowId = '{job_id}'", "--output", "json"
+    told = await running.typed(
+        "workflow", "list", "--query", f"WorkflowId = '{job_id}'", "--output", "json"
     )
     return json.loads(told or "[]") == []
 
 
 async def test_a_reconciliation_started_by_hand_is_the_last_report(running: Running) -> None:
     """`temporal workflow start` needs no input, and GET shows what it found."""
-    await temporal(
-        running,
+    await running.typed(
         *("workflow", "start", "--type", "reconcile", "--task-queue", "darkroom"),
         *("--workflow-id", "reconcile-by-hand"),
     )
-    told = await temporal(running, "workflow", "result", "--workflow-id", "reconcile-by-hand")
-    async with operating(running) as operator:
-        answer = await operator.get("/v1/admin/reconcile")
+    told = await running.typed("workflow", "result", "--workflow-id", "reconcile-by-hand")
+    answer = await running.operator.get("/v1/admin/reconcile")
 
     assert answer.status_code == 200
     report = answer.json()
@@ -143,13 +110,11 @@ async def test_a_reconciliation_started_by_hand_is_the_last_report(running: Runn
 async def test_some_kinds_are_looked_for_by_hand_without_changes(running: Running) -> None:
     """The input is JSON with any of three fields; the report names who asked."""
     asked = {"by": "eve", "dry_run": True, "kinds": ["lost_workflow", "lost_file"]}
-    await temporal(
-        running,
+    await running.typed(
         *("workflow", "execute", "--type", "reconcile", "--task-queue", "darkroom"),
         *("--workflow-id", "reconcile-some", "--input", json.dumps(asked)),
     )
-    async with operating(running) as operator:
-        report = (await operator.get("/v1/admin/reconcile")).json()
+    report = (await running.operator.get("/v1/admin/reconcile")).json()
 
     assert (report["by"], report["dryRun"]) == ("eve", True)
     assert [one["kind"] for one in report["drifts"]] == ["lost_workflow", "lost_file"]

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
@@ -60,7 +61,8 @@ class Running:
 
     stack: Stack
     settings: EmbeddedSettings
-    api: httpx.AsyncClient
+    api: httpx.AsyncClient  # with the owner's key
+    operator: httpx.AsyncClient
     emulated: Emulated
     temporal: Client
     outbox: SqlOutbox
@@ -94,6 +96,18 @@ class Running:
         )
         assert record
         return record
+
+    async def typed(self, *words: str) -> str:
+        """Type a `temporal` command, as an operator does, and read what it answers."""
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).parent / "temporal"),
+            *("--address", self.layout.temporal_address),
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        told, _ = await process.communicate()
+        assert process.returncode == 0, told
+        return told.decode()
 
     async def events(self, job_id: JobId) -> tuple[JobEvent, ...]:
         """Read the job's stored log."""
@@ -138,18 +152,14 @@ async def started_stack(
     settings = EmbeddedSettings(**(quick | changes))
     layout = _tuned(plan_layout(settings), tuning or {})
     engine = open_engine(layout.database_url)
-    api = httpx.AsyncClient(
-        base_url=layout.gateway_url,
-        headers={"Authorization": f"Bearer {layout.dev_key}"},
-        timeout=10,
-        trust_env=False,
-    )
-    async with running_stack(layout, settings) as stack, api:
+    api, operator = _client(layout, layout.dev_key), _client(layout, layout.operator_key)
+    async with running_stack(layout, settings) as stack, api, operator:
         try:
             yield Running(
                 stack=stack,
                 settings=settings,
                 api=api,
+                operator=operator,
                 emulated=Emulated(address=layout.emulators_url),
                 temporal=await connect(address=layout.temporal_address, namespace="default"),
                 outbox=SqlOutbox(engine),
@@ -162,6 +172,15 @@ async def started_stack(
 def _tuned(layout: Layout, tuning: Mapping[str, str]) -> TunedLayout:
     planned = {part.name: getattr(layout, part.name) for part in fields(layout)}
     return TunedLayout(**planned, tuning=tuning)
+
+
+def _client(layout: Layout, key: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=layout.gateway_url,
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=10,
+        trust_env=False,
+    )
 
 
 def assert_gapless(events: tuple[JobEvent, ...]) -> None:

@@ -374,3 +374,27 @@ def test_words_of_a_large_space_keep_every_kind_of_rule() -> None:
 
     assert len(set(chosen)) == 40
     assert not any(breaks(one, rule) for one in chosen for rule in rules)
+
+
+@pytest.mark.parametrize("metric", [Metric.HAMMING, Metric.WEIGHTED_HAMMING])
+@pytest.mark.parametrize("apart", [1.0, 2.0])
+def test_a_long_history_is_kept_at_the_same_distance_as_a_short_one(
+    metric: Metric, apart: float
+) -> None:
+    """What may still be chosen beside a hundred and fifty earlier ones, counted anew."""
+    weights = (0.5, 1.0, 1.5, 2.0)
+    dimensions = some_dimensions(9, 8, 7, 6, weights=weights)
+    strange = (("dimension0", "option1"), ("dimension1", "retired"))
+    request = DifferenceRequest(
+        dimensions=dimensions,
+        count=1,
+        metric=metric,
+        min_difference=0.0,
+        history_min_difference=apart,
+        history=(*some_history(dimensions, 150), strange),
+    )
+
+    left = len(allowed(request))
+
+    assert 0 < left < 9 * 8 * 7 * 6
+    assert MaximinDifferentiator().largest_feasible(request) == left
