@@ -86,7 +86,10 @@ class Ear:
 
 async def measure() -> AsyncGenerator[Figure]:
     """Run both paces and tell how late their events were; about a minute."""
-    pace = {"emulators_chat_seconds": CHAT_SECONDS, "emulators_picture_seconds": PICTURE_SECONDS}
+    pace: dict[str, Any] = {
+        "emulators_chat_seconds": CHAT_SECONDS,
+        "emulators_picture_seconds": PICTURE_SECONDS,
+    }
     with TemporaryDirectory(prefix="darkroom-bench-") as folder:
         async with started_stack(Path(folder), **pace) as running:
             numbers = count()

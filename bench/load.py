@@ -8,7 +8,10 @@ from typing import Any
 
 import psutil
 
+from tests.support.stacks import Running
+
 MILLISECONDS = 1000.0
+PROCESSES = ("temporal", "worker", "gateway", "emulators")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,12 @@ async def paced(
     seconds, after = time.perf_counter() - began, cpu_of(pids)
     used = {name: after[name] - before[name] for name in pids}
     return Pace(jobs=len(finished), seconds=seconds, cpu_seconds=used)
+
+
+def pids_of(running: Running) -> dict[str, int]:
+    """Find the processes of a stack whose time counts."""
+    children = {name: running.stack.child(name) for name in PROCESSES}
+    return {name: child.pid for name, child in children.items() if child.pid}
 
 
 def cpu_of(pids: dict[str, int]) -> dict[str, float]:

@@ -11,8 +11,10 @@ import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench.figures import Bound, Figure, Target, remark
+from bench.load import MILLISECONDS, cpu_of, pids_of
 from darkroom.domain.events import EventKind
 from darkroom.domain.job import JobId
 from tests.support.stacks import Running, started_stack
@@ -32,15 +34,21 @@ CLOSED = frozenset({EventKind.JOB_COMPLETED, EventKind.JOB_FAILED, EventKind.JOB
 
 async def measure() -> AsyncGenerator[Figure]:
     """Run the queue empty a few times; the middle round counts."""
-    slow = {"emulators_chat_seconds": CALL_SECONDS, "emulators_picture_seconds": CALL_SECONDS}
+    slow: dict[str, Any] = {
+        "emulators_chat_seconds": CALL_SECONDS,
+        "emulators_picture_seconds": CALL_SECONDS,
+    }
     with TemporaryDirectory(prefix="darkroom-bench-") as folder:
         async with started_stack(Path(folder) / "var", **slow) as running:
+            pids = pids_of(running)
             await _makespan(running, range(WARM_UP_JOBS))
+            before = cpu_of(pids)
             remark(f"{ROUNDS} rounds of {JOBS} jobs, {IMAGES} pictures each")
             rounds = [
                 await _makespan(running, range(first, first + JOBS))
                 for first in range(WARM_UP_JOBS, WARM_UP_JOBS + ROUNDS * JOBS, JOBS)
             ]
+            after = cpu_of(pids)
             ratios = sorted(seconds / IDEAL_SECONDS for seconds, _ in rounds)
             remark(f"ratios of the rounds: {', '.join(f'{ratio:.2f}' for ratio in ratios)}")
             yield Figure(
@@ -54,6 +62,9 @@ async def measure() -> AsyncGenerator[Figure]:
             yield Figure(
                 name="makespan: most jobs at once", figure=at_once, unit="jobs", target=AT_ONCE
             )
+            for process in pids:
+                spent = (after[process] - before[process]) * MILLISECONDS / (ROUNDS * JOBS)
+                yield Figure(name=f"makespan: CPU of {process}", figure=spent, unit="ms/job")
             calls = [entry.call for entry in await running.bought()]
             twice = len(calls) - len(set(calls))
             yield Figure(name="makespan: bought twice", figure=twice, unit="pictures", target=NONE)

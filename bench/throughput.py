@@ -18,10 +18,11 @@ from functools import reduce
 from itertools import count, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from bench.bare import Bare, running_bare, tuned_command, untuned_command
 from bench.figures import Bound, Figure, Target, remark
-from bench.load import MILLISECONDS, Pace, paced
+from bench.load import MILLISECONDS, Pace, paced, pids_of
 from darkroom.domain.job import JobId
 from tests.support.stacks import Running, started_stack
 
@@ -32,7 +33,6 @@ WARM_UP_JOBS = 10
 FLOOD_JOBS = 200
 FLOOD_CALLERS = 50
 SAMPLED_JOBS = 20
-PROCESSES = ("temporal", "worker", "gateway", "emulators")
 
 OURS, UNTUNED, TUNED = "darkroom", "bare untuned Temporal", "bare tuned Temporal"
 RATIO = Target(bound=Bound.AT_LEAST, number=1.2)
@@ -50,8 +50,7 @@ class Shop:
     @property
     def pids(self) -> dict[str, int]:
         """Processes whose time counts."""
-        children = {name: self.running.stack.child(name) for name in PROCESSES}
-        return {name: child.pid for name, child in children.items() if child.pid}
+        return pids_of(self.running)
 
     async def one(self, number: int) -> None:
         """Submit a job of one picture over HTTP and wait until it is over.
@@ -70,7 +69,7 @@ class Shop:
 
 async def measure() -> AsyncGenerator[Figure]:
     """Measure everything, then tell; about a minute."""
-    quick = {"emulators_chat_seconds": 0.0, "emulators_picture_seconds": 0.0}
+    quick: dict[str, Any] = {"emulators_chat_seconds": 0.0, "emulators_picture_seconds": 0.0}
     async with AsyncExitStack() as until_exit:
         folder = Path(until_exit.enter_context(TemporaryDirectory(prefix="darkroom-bench-")))
         untuned = await until_exit.enter_async_context(

@@ -48,7 +48,8 @@ from darkroom.domain.slot_book import PoolStart, SlotBook
 from workflows.durably import durably
 from workflows.options import CENSUS
 
-_WHOLE, _TERMS = QueueQuestion(), TermsQuestion()  # what is meant when nothing was typed
+# What is meant by a query, a signal or an update that was typed without any input.
+_WHOLE, _TERMS, _NO_CHANGE = QueueQuestion(), TermsQuestion(), QueueChange()
 _UNREAD = QueueTerms(concurrency=1)  # until the store has been asked; nobody gets a slot before
 
 
@@ -105,7 +106,7 @@ class SlotPoolWorkflow:
             await self._read_terms()
 
     @workflow.update(name=CHANGE_QUEUE)
-    async def change_queue(self, change: QueueChange) -> QueueTerms:
+    async def change_queue(self, change: QueueChange = _NO_CHANGE) -> QueueTerms:
         """Change how many may work, or whether anybody may begin: at once, and for good."""
         await workflow.wait_condition(lambda: self._book.terms is not _UNREAD)
         before = self._book.terms
@@ -121,7 +122,7 @@ class SlotPoolWorkflow:
         return after
 
     @change_queue.validator
-    def _may_change_queue(self, change: QueueChange) -> None:
+    def _may_change_queue(self, change: QueueChange = _NO_CHANGE) -> None:
         try:
             check_change(change)
         except ValueError as reason:
@@ -144,7 +145,7 @@ class SlotPoolWorkflow:
             if self._is_counting:
                 await self._count()
                 continue
-            if self._is_old():
+            if self._is_long():
                 return
             while grant := self._book.grant(workflow.uuid4().hex, now=workflow.now()):
                 self._send(grant)
@@ -153,9 +154,9 @@ class SlotPoolWorkflow:
 
     def _is_called(self) -> bool:
         may_grant = self._book.may_grant(workflow.now())
-        return self._is_counting or may_grant or self._is_old() or self._shown != self._words()
+        return self._is_counting or may_grant or self._is_long() or self._shown != self._words()
 
-    def _is_old(self) -> bool:
+    def _is_long(self) -> bool:
         """Say whether to go on in a next run; not while anything waits that may take long."""
         info = workflow.info()
         is_long = info.get_current_history_length() >= self._book.plan.history_events

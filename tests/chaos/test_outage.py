@@ -5,7 +5,7 @@ from pathlib import Path
 
 from darkroom.domain.events import EventKind
 from tests.chaos.conftest import Conclude
-from tests.chaos.stage import breakable_stack, seconds_until_told_again, submit_jobs, work_has_begun
+from tests.chaos.stage import breakable_stack, seconds_until_told_again, submit_jobs
 from tests.support.emulated import Rule
 from tests.support.stacks import settled
 from tests.support.waiting import eventually
@@ -24,17 +24,16 @@ async def test_an_outage_spends_no_attempts(tmp_path: Path, conclude: Conclude) 
     async with breakable_stack(
         tmp_path / "var", tuning=TUNING, emulators_picture_seconds=0.5
     ) as running:
-        words = [f"island{number}" for number in range(JOBS)]
-        jobs = await submit_jobs(running, words, maxRetries=0)
-        await work_has_begun(running)
         await running.emulated.befall(*AWAY)
         began = time.monotonic()
+        words = [f"island{number}" for number in range(JOBS)]
+        jobs = await submit_jobs(running, words, maxRetries=0)
 
-        async def is_parked() -> bool:
+        async def are_parked() -> bool:
             reasons = [(await running.job(job_id))["waiting"] for job_id in jobs]
-            return any(reason and reason["on"] == "provider" for reason in reasons)
+            return all(reason and reason["on"] == "provider" for reason in reasons)
 
-        await eventually(is_parked, within_seconds=AWAY_SECONDS, what="a parked job")
+        await eventually(are_parked, within_seconds=AWAY_SECONDS, what="all jobs being parked")
         await settled(AWAY_SECONDS - (time.monotonic() - began))
         await running.emulated.befall()
         seconds = await seconds_until_told_again(running, jobs)

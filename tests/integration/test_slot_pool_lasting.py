@@ -156,7 +156,7 @@ async def test_a_retry_is_a_holder_of_its_own(house: House) -> None:
         await all_over([retry])
 
 
-async def test_a_new_pool_counts_the_dead_that_may_still_call(house: House) -> None:
+async def test_a_cold_pool_counts_the_dead_that_may_still_call(house: House) -> None:
     """A job and the pool are terminated together: nobody remembers, and the slot is kept."""
     held_back(house).seeds = QueueTerms(concurrency=1)
     house.plan = replace(QUICK, grace=timedelta(seconds=5))

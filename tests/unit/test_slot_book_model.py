@@ -148,7 +148,7 @@ class BooksAgainstJobs(RuleBasedStateMachine):
         )
 
     @rule()
-    def the_pool_continues_as_new(self) -> None:
+    def the_pool_goes_on_in_a_next_run(self) -> None:
         """The books travel as JSON; no grant is on its way then."""
         self._deliver_all()
         self.book = SlotBook.opened(STATE.validate_json(STATE.dump_json(self.book.state())))
