@@ -195,24 +195,28 @@ class ImageJobWorkflow:
         await self._obey(CANCEL, lambda: self._orders.cancel(typed_order(CancelOrder, typed)))
 
     @workflow.signal(name=PROMPTS_ENHANCED_SIGNAL)
-    def prompts_enhanced(self, told: PromptsEnhanced) -> None:
+    def prompts_enhanced(self, told: PromptsEnhanced | None = None) -> None:
         """Hear early which prompts are there; the activity's result tells all of them."""
-        self._prompts.take(told.prompts)
+        if told:
+            self._prompts.take(told.prompts)
 
     @workflow.signal(name=SLOT_GRANTED_SIGNAL)
-    async def slot_granted(self, grant: SlotGrant) -> None:
+    async def slot_granted(self, grant: SlotGrant | None = None) -> None:
         """Take the slot, or have it released when nobody here waits for it."""
-        await self._floor.lease.grant(grant)
+        if grant:
+            await self._floor.lease.grant(grant)
 
     @workflow.signal(name=GATE_OPENED_SIGNAL)
-    def gate_opened(self, opened: GateOpened) -> None:
+    def gate_opened(self, opened: GateOpened | None = None) -> None:
         """Let what is parked at a provider's gate try again."""
-        self._floor.parking.opened(opened)
+        if opened:
+            self._floor.parking.opened(opened)
 
     @workflow.signal(name=CALLED_BACK_SIGNAL)
-    def called_back(self, told: CalledBack) -> None:
+    def called_back(self, told: CalledBack | None = None) -> None:
         """Collect a purchase that was made after all."""
-        self._unknowns.called_back(told)
+        if told:
+            self._unknowns.called_back(told)
 
     async def _claim(self) -> bool:
         writer = workflow.info().first_execution_run_id

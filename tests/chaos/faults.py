@@ -12,6 +12,7 @@ from tests.chaos.aftermath import FULL
 
 PARTIAL = frozenset({"partial"})
 
+UNTOLD = frozenset({"endpoint", "times"})
 NANOBANANA: dict[str, Any] = {"provider": "nanobanana"}
 GEMINI: dict[str, Any] = {"provider": "gemini"}
 
@@ -26,9 +27,8 @@ class Fault:
     order: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __str__(self) -> str:
-        told = {name: value for name, value in self.rule.items() if name != "endpoint"}
-        words = ", ".join(str(value) for value in told.values())
-        return f"{self.rule['endpoint']}: {words}"
+        told = [str(value) for name, value in self.rule.items() if name not in UNTOLD]
+        return f"{self.rule['endpoint']}: {' '.join(told)}"
 
 
 def _once(endpoint: str, action: str, **terms: Any) -> dict[str, Any]:

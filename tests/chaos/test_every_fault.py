@@ -77,8 +77,7 @@ async def test_every_fault_of_a_provider_is_borne(
         ]
         met = await running.emulated.met_counts()
 
-    for one in after:
-        say(str(one))
+    say("\n".join(str(one) for one in after))
     unmet = [str(fault) for fault, count in zip(FAULTS, met, strict=True) if not count]
     assert not unmet, unmet
     broken = [told for one in after for told in one.broken_promises()]

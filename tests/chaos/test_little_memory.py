@@ -30,7 +30,7 @@ def memory_errors(running: Running) -> int:
     return log.count("MemoryError") + log.count("worker_started") - 1
 
 
-async def test_jobs_end_though_their_pictures_do_not_fit_into_memory(
+async def test_jobs_end_though_their_pictures_are_larger_than_memory(
     tmp_path: Path, conclude: Conclude
 ) -> None:
     """The large ones are given up after some attempts; the small ones are delivered."""

@@ -18,6 +18,7 @@ SILENCE = (
     {"endpoint": "callback", "action": "never", "match": PICTURE},
 )
 TUNING = {"NANOBANANA_POST_DEADLINE": "1000", "NANOBANANA_GRACE": "2000"}
+SLOWER_SECONDS = 3.0  # the picture beside it is still being drawn when the grace is over
 PRICE_MICROS = 20_000
 
 
@@ -31,7 +32,9 @@ async def test_a_lost_purchase_is_never_bought_again_silently(
     tmp_path: Path, conclude: Conclude
 ) -> None:
     """The job asks an operator, who has it bought again; the doubtful money is shown apart."""
-    async with breakable_stack(tmp_path / "var", tuning=TUNING) as running:
+    async with breakable_stack(
+        tmp_path / "var", tuning=TUNING, emulators_picture_seconds=SLOWER_SECONDS
+    ) as running:
         await running.emulated.befall(*SILENCE)
         doubtful = await running.submit(**an_order("cavern"))
 

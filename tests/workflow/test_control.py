@@ -44,9 +44,12 @@ from darkroom.domain.names import (
     CALLED_BACK_SIGNAL,
     CANCEL,
     DECIDE,
+    GATE_OPENED_SIGNAL,
     PAUSE,
+    PROMPTS_ENHANCED_SIGNAL,
     RESUME,
     SET_PRIORITY,
+    SLOT_GRANTED_SIGNAL,
 )
 from darkroom.domain.ports import Ready
 from tests.support.builders import PLANS, a_request, a_start
@@ -247,6 +250,15 @@ MISTYPED = (
 )
 
 
+# What only workflows and activities say: typed by hand it changes nothing.
+BETWEEN_WORKFLOWS = (
+    SLOT_GRANTED_SIGNAL,
+    GATE_OPENED_SIGNAL,
+    CALLED_BACK_SIGNAL,
+    PROMPTS_ENHANCED_SIGNAL,
+)
+
+
 async def test_a_mistyped_signal_is_an_event_with_its_reason_and_changes_nothing(
     client: Client,
 ) -> None:
@@ -258,6 +270,9 @@ async def test_a_mistyped_signal_is_an_event_with_its_reason_and_changes_nothing
         await orders_of(provider, 1)
         for name, typed in MISTYPED:
             await job.signal(name, typed)
+        for name in BETWEEN_WORKFLOWS:
+            await job.signal(name)
+            await job.signal(name, "typed by hand")
         provider.may_draw.set()
         result = await job.result()
 
