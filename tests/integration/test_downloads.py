@@ -66,8 +66,8 @@ async def result_url(provider: Emulated, client: httpx.AsyncClient) -> str:
         image=ImageSpec(model="nano-banana-2"),
         product=(),
     )
-    task_id = await nanobanana.submit(order)
-    ready = await eventually(lambda: nanobanana.collect(task_id), what="the picture")
+    accepted = await nanobanana.submit(order)
+    ready = await eventually(lambda: nanobanana.collect(accepted.task_id), what="the picture")
     return ready.url if ready else ""
 
 

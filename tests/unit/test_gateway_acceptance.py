@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from darkroom.domain.difference import Forbid
 from darkroom.domain.items import plan_items
 from darkroom.domain.job import JobKind, JobRequest, OnUnknown
 from darkroom.domain.prompts import fill_template
@@ -37,7 +38,7 @@ def test_example_of_the_specification_is_accepted_as_it_is_written() -> None:
         "location",
         "angle",
     ]
-    assert request.constraints[0].forbid == (("weather", "snowy"), ("angle", "aerial"))
+    assert request.constraints == (Forbid(forbid=(("weather", "snowy"), ("angle", "aerial"))),)
     assert request.picture_count == 8
 
 
