@@ -83,6 +83,7 @@ from darkroom.store.ledger import SqlCallLedger
 from darkroom.store.outbox import SqlOutbox
 from darkroom.store.prompts import SqlPromptCache
 from darkroom.store.queues import SqlQueueStore
+from darkroom.store.reservations import SqlReservations
 from darkroom.store.threads import ThreadedEngine
 from workflows.image_job import ImageJobWorkflow
 from workflows.options import HEARTBEAT_TIMEOUT, STICKY_QUEUE_TIMEOUT, WORKFLOW_TASK_TIMEOUT
@@ -219,6 +220,7 @@ def _job_steps(shelf: _Shelf) -> tuple[Callable[..., Any], ...]:
         asking=AskingPlan(deadline=shelf.settings.nanobanana_collect_deadline),
     )
     signals = TemporalJobSignals(shelf.client)
+    reservations = SqlReservations(shelf.engine)
     gate = EnhanceGate(
         passage=shelf.passage,
         key=GateKey(provider=DEEPSEEK, model=shelf.settings.deepseek_model),
@@ -227,10 +229,14 @@ def _job_steps(shelf: _Shelf) -> tuple[Callable[..., Any], ...]:
     return (
         ClaimActivities(jobs).claim,
         RecordActivities(SqlOutbox(shelf.engine)).record,
-        AnalyzeActivities(differentiator=MaximinDifferentiator(), jobs=jobs).analyze,
+        AnalyzeActivities(
+            differentiator=MaximinDifferentiator(), jobs=jobs, reservations=reservations
+        ).analyze,
         EnhanceActivities(enhancer=shelf.enhancer, cache=cache, signals=signals, gate=gate).enhance,
         GenerateActivities(providers=shelf.providers, bench=bench).generate,
-        FinishActivities(ledger=shelf.ledger, cache=cache, files=shelf.files).finish,
+        FinishActivities(
+            ledger=shelf.ledger, cache=cache, files=shelf.files, reservations=reservations
+        ).finish,
         ControlActivities(signals).stop,
     )
 

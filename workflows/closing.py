@@ -1,5 +1,8 @@
 """How a job ends: what it delivered, what it cost, and how Temporal shows it."""
 
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
 from temporalio import workflow
 
 from activities.finish import FinishActivities
@@ -11,7 +14,6 @@ from darkroom.domain.job import JobStart
 from darkroom.domain.journal import JobJournal
 from darkroom.domain.lifecycle import Outcome
 from darkroom.domain.stages import Stage
-from workflows.durably import durably
 
 
 class StoryFailed(Exception):
@@ -24,15 +26,23 @@ class StoryFailed(Exception):
         self.item = item
 
 
-async def close_the_books(start: JobStart, journal: JobJournal) -> tuple[JobResult, Finished]:
+Ask: TypeAlias = Callable[
+    [Callable[[Any, FinishOrder], Awaitable[Finished]], FinishOrder], Awaitable[Finished]
+]
+
+
+async def close_the_books(
+    start: JobStart, journal: JobJournal, ask: Ask, *, is_cancelled: bool = False
+) -> tuple[JobResult, Finished]:
     """Add up a job that is about to end, in whatever way."""
     stored = journal.items_in(ItemState.STORED)
     order = FinishOrder(
         job_id=start.job_id,
         estimated_micros=start.plans.estimated_micros,
         pictures=tuple(item.picture.sha256 for item in stored if item.picture),
+        is_cancelled=is_cancelled,
     )
-    finished = await durably(FinishActivities.finish, order)
+    finished = await ask(FinishActivities.finish, order)
     result = JobResult(
         outcome=outcome_of(journal.items, wanted=start.request.picture_count),
         images=tuple(image for item in stored if (image := _image(item))),

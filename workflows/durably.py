@@ -1,4 +1,11 @@
-"""Ask the store: quickly when it answers, patiently when it does not."""
+"""Ask the store: quickly when it answers, patiently when it does not.
+
+Quickly means by a local activity: milliseconds, one event. Its answer has no place of its own in
+the history, though: when a query comes while it runs, the SDK (1.35) ends the task with the
+answer and acts on it in the next one, after the orders that came meanwhile, and a replay acts on
+it before them. So whatever is followed by a command whose order matters is asked steadily, by a
+regular activity. See docs/adr/0007.
+"""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -10,6 +17,13 @@ from workflows.options import PATIENT_STORE, QUICK_STORE
 
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
+
+
+async def steadily(
+    method: Callable[[Any, Question], Awaitable[Answer]], question: Question
+) -> Answer:
+    """Run a store activity as a regular one, for as long as it takes."""
+    return await workflow.execute_activity_method(method, question, **PATIENT_STORE)
 
 
 async def durably(
@@ -24,4 +38,4 @@ async def durably(
     except FailureError as failed:
         if is_cancelled_exception(failed):
             raise
-        return await workflow.execute_activity_method(method, question, **PATIENT_STORE)
+        return await steadily(method, question)

@@ -13,11 +13,10 @@ from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_
 from activities.analyze import AnalyzeActivities
 from activities.claim import ClaimActivities
 from darkroom.domain.admission import SlotClaim, SlotGrant, SlotQuestion
-from darkroom.domain.attempts import AnalyzeOrder, CalledBack, PromptsEnhanced
+from darkroom.domain.attempts import AnalyzeOrder, CalledBack, Finished, PromptsEnhanced
 from darkroom.domain.breakers import GateOpened
 from darkroom.domain.checkpoint import (
     Claim,
-    ClaimAnswer,
     Claimed,
     DescribeQuestion,
     LiveJob,
@@ -61,9 +60,9 @@ from darkroom.domain.stages import Stage, counted
 from workflows.clearance import WAITS_FOR_SLOT, Clearance, Stopping
 from workflows.clock import run_out
 from workflows.closing import StoryFailed, close_the_books
-from workflows.durably import durably
+from workflows.durably import durably, steadily
 from workflows.floor import Floor
-from workflows.options import ANALYZE, PATIENT_STORE
+from workflows.options import ANALYZE
 from workflows.orders import Orders, refusing, stop_now
 from workflows.parking import Parking
 from workflows.pictures import Pictures, crashed, fail_item
@@ -99,21 +98,13 @@ class ImageJobWorkflow:
     @workflow.run
     async def run(self, start: JobStart) -> JobResult | None:  # noqa: ARG002 -- Temporal hands the input to both; @workflow.init keeps it
         """Carry the job to its end; None when that is done, or another run is its writer."""
-        claiming = asyncio.create_task(self._claim())
         try:
-            if not await asyncio.shield(claiming):
-                return None
-            self._end_as_repair_says()
-            return await self._close_completed(await self._within_its_time())
-        except StoryFailed as end:
-            raise await self._close_failed(end) from None
-        except asyncio.CancelledError:
-            if await claiming:
-                await self._close_cancelled()
+            result = await self._to_its_end()
+        except (ApplicationError, asyncio.CancelledError):
+            await self._orders_answered()
             raise
-        finally:
-            self._orders.is_closing = True
-            await workflow.wait_condition(workflow.all_handlers_finished)
+        await self._orders_answered()
+        return result
 
     @workflow.query(description="the whole record, and events that are not stored yet")
     def describe(self, question: DescribeQuestion = _DESCRIBE) -> LiveJob:  # noqa: ARG002 -- one value in, so that fields can be added
@@ -160,9 +151,7 @@ class ImageJobWorkflow:
     @workflow.update(description='{"priority": "high" | "normal" | "low", "by": ...}')
     async def set_priority(self, order: PriorityOrder) -> Controlled:
         """Move the job up or down in the queue."""
-        await self._taken_over()
-        with refusing():
-            return await self._orders.rank(order)
+        return await self._follow(lambda: self._orders.rank(order))
 
     @set_priority.validator
     def _may_set_priority(self, order: PriorityOrder) -> None:  # noqa: ARG002 -- as above
@@ -218,10 +207,30 @@ class ImageJobWorkflow:
         if told:
             self._unknowns.called_back(told)
 
+    async def _to_its_end(self) -> JobResult | None:
+        claiming = asyncio.create_task(self._claim())
+        try:
+            if not await asyncio.shield(claiming):
+                return None
+            self._end_as_repair_says()
+            return await self._close_completed(await self._within_its_time())
+        except StoryFailed as end:
+            raise await self._close_failed(end) from None
+        except asyncio.CancelledError:
+            if await claiming:
+                await self._close_cancelled()
+            raise
+
+    async def _orders_answered(self) -> None:
+        """Let whoever gave an order have an answer before the run is over."""
+        self._orders.is_closing = True
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
     async def _claim(self) -> bool:
         writer = workflow.info().first_execution_run_id
         claim = Claim(start=self._start, writer=writer)
-        answered = await self._answered(claim)
+        ask = steadily if self._floor.lease.has_slots else durably
+        answered = await ask(ClaimActivities.claim, claim)
         if not isinstance(answered.answer, Claimed):
             return False
         if answered.answer.snapshot.state is JobState.COMPLETED:
@@ -231,19 +240,6 @@ class ImageJobWorkflow:
         self._recorder = Recorder(self._journal)
         self._reopen()
         return True
-
-    async def _answered(self, claim: Claim) -> ClaimAnswer:
-        """Claim by a regular activity: its answer has a place of its own in the history.
-
-        A local activity's does not when a query comes while it runs: the SDK (1.35) then ends
-        the task with the answer and acts on it in the next one, after the orders that came
-        meanwhile, and a replay acts on it before them. Older histories claimed that way.
-        """
-        if not self._floor.lease.has_slots:
-            return await durably(ClaimActivities.claim, claim)
-        return await workflow.execute_activity_method(
-            ClaimActivities.claim, claim, summary="claim the job", **PATIENT_STORE
-        )
 
     def _end_as_repair_says(self) -> None:
         """End a job at once that was taken over only for that: somebody must decide about it.
@@ -391,7 +387,7 @@ class ImageJobWorkflow:
 
     async def _finish(self) -> JobResult:
         self._enter(Stage.FINISH, "checking what was stored")
-        result, finished = await close_the_books(self._start, self._journal)
+        result, finished = await self._close_the_books()
         lost = [
             item
             for item in self._journal.items_in(ItemState.STORED)
@@ -400,7 +396,7 @@ class ImageJobWorkflow:
         for item in lost:
             fail_item(self._journal, item, _file_missing(item.key), stage=Stage.FINISH)
         if lost:
-            result, _ = await close_the_books(self._start, self._journal)
+            result, _ = await self._close_the_books()
         if result.outcome is Outcome.NONE:
             raise StoryFailed(_file_missing(lost[0].key), stage=Stage.FINISH, item=lost[0].key)
         self._leave(Stage.FINISH, f"{counted(len(result.images), 'picture')} ready")
@@ -435,7 +431,7 @@ class ImageJobWorkflow:
         return result
 
     async def _close_failed(self, end: StoryFailed) -> ApplicationError:
-        result, _ = await close_the_books(self._start, self._journal)
+        result, _ = await self._close_the_books()
         self._end(JobState.FAILED, result, end.failure)
         facts = Facts(stage=end.stage, item=end.item, failure=end.failure, result=result)
         self._journal.note(EventKind.JOB_FAILED, at=workflow.now(), facts=facts)
@@ -452,7 +448,7 @@ class ImageJobWorkflow:
         )
 
     async def _close_cancelled(self) -> None:
-        result, _ = await close_the_books(self._start, self._journal)
+        result, _ = await self._close_the_books(is_cancelled=True)
         self._end(JobState.CANCELLED, result)
         facts = Facts(result=result, note=workflow.cancellation_reason() or None)
         self._journal.note(EventKind.JOB_CANCELLED, at=workflow.now(), facts=facts)
@@ -461,6 +457,10 @@ class ImageJobWorkflow:
     async def _leave_the_floor(self) -> None:
         """Give the slot to the next job without waiting for the last flush."""
         await asyncio.gather(self._floor.lease.give_back(), self._recorder.drained())
+
+    async def _close_the_books(self, *, is_cancelled: bool = False) -> tuple[JobResult, Finished]:
+        ask = steadily if self._floor.lease.has_slots else durably
+        return await close_the_books(self._start, self._journal, ask, is_cancelled=is_cancelled)
 
     def _end(self, state: JobState, result: JobResult, failure: Failure | None = None) -> None:
         self._journal.advance(state, at=workflow.now())

@@ -25,7 +25,7 @@ from darkroom.domain.errors import IllegalTransition
 from darkroom.domain.events import EventKind
 from darkroom.domain.journal import Facts, JobJournal
 from darkroom.domain.lifecycle import JobState
-from workflows.durably import durably
+from workflows.durably import steadily
 from workflows.floor import Floor
 from workflows.unknowns import Unknowns
 
@@ -122,14 +122,14 @@ class Orders:
             await stop_now()
         return self._controlled()
 
-    async def rank(self, order: PriorityOrder) -> Controlled:
+    def rank(self, order: PriorityOrder) -> Controlled:
         """Move the job up or down in the queue."""
         self.check_open("change its priority")
         if order.priority == self._journal.priority:
             return self._controlled(changed=False)
         self._journal.rank(order.priority)
         self._note(EventKind.PRIORITY_CHANGED, by=order.by, note=order.priority)
-        await self._floor.lease.change_priority(order.priority)
+        self._floor.lease.change_priority(order.priority)
         return self._controlled()
 
     def decide(self, order: DecideOrder) -> Controlled:
@@ -165,4 +165,4 @@ async def stop_now() -> None:
     """Have Temporal cancel this run, so that its own status says how the job ended."""
     info = workflow.info()
     order = StopOrder(workflow_id=info.workflow_id, run_id=info.run_id)
-    await durably(ControlActivities.stop, order)
+    await steadily(ControlActivities.stop, order)

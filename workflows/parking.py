@@ -18,7 +18,7 @@ from darkroom.domain.job import JobStart
 from darkroom.domain.names import LEAVE_SIGNAL, gate_id
 from darkroom.domain.parking import LeaveOrder, ParkOrder
 from darkroom.domain.permits import PROVIDER_PARKED
-from workflows.durably import durably
+from workflows.durably import steadily
 
 # A gate's workflow that an operator ended has forgotten whom it was to wake. Doubles each time,
 # because a job may be parked for weeks and its history is finite.
@@ -93,7 +93,7 @@ class Parking:
     async def _announce(self, lot: _Lot, order: ParkOrder) -> None:
         if not lot.is_announced:
             lot.is_announced = True
-            await durably(GateActivities.park, order)
+            await steadily(GateActivities.park, order)
 
     def _leave(self, lot: _Lot, ticket: _Ticket, order: ParkOrder) -> None:
         """Take a part out; the last one that gives up tells the gate, without waiting."""

@@ -36,7 +36,7 @@ from darkroom.domain.parking import (
 )
 from darkroom.domain.release import Over, ParkedJobs, Rest, Wake
 from darkroom.domain.stages import counted
-from workflows.durably import durably
+from workflows.durably import steadily
 
 # What is meant by an order or a question that was typed without any input.
 _OPEN, _CLOSE, _QUESTION = OpenOrder(), CloseOrder(), GateQuestion()
@@ -132,7 +132,7 @@ class ProviderGateWorkflow:
     async def _look(self) -> Gate:
         """Read the row, which any call may have moved."""
         self._is_moved = False
-        self._gate = gate = await durably(GateActivities.read_gate, self._key)
+        self._gate = gate = await steadily(GateActivities.read_gate, self._key)
         self._show()
         return gate
 
@@ -162,7 +162,7 @@ class ProviderGateWorkflow:
             self._is_moved = True
 
     async def _move(self, hand: Hand, *, by: str, reason: str) -> Gate:
-        moved = await durably(
+        moved = await steadily(
             GateActivities.move_gate,
             HandMove(key=self._key, hand=hand, by=by, reason=reason, at=workflow.now()),
         )

@@ -20,7 +20,7 @@ from darkroom.domain.drift import (
     ReconcileReport,
     RoundOrder,
 )
-from workflows.durably import durably
+from workflows.durably import steadily
 from workflows.options import ROUND
 
 _BY_HAND = ReconcileOrder()
@@ -44,7 +44,7 @@ class ReconcileWorkflow:
                     raise
                 unfinished.append(DriftExample(target=kind, why=str(error.cause or error)))
         report = _report(order, started_at, rounds, unfinished)
-        await durably(ReconcileActivities.file_report, report)
+        await steadily(ReconcileActivities.file_report, report)
         return report
 
     async def _look_for(self, kind: DriftKind, order: ReconcileOrder) -> DriftReport:

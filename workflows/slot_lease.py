@@ -33,6 +33,8 @@ class SlotLease:
         self._returned: set[str] = set()  # never ours again, however late they come
         self._is_waiting = False
         self._is_asked = False
+        self._has_asked = False
+        self._early: list[str] = []  # tokens that came before this run asked; see `grant`
         self._speaking = asyncio.Lock()
         workflow.register_random_seed_callback(self._forget)
 
@@ -56,6 +58,7 @@ class SlotLease:
         if not self.has_slots:
             self._granted_at = self._granted_at or workflow.now()
             return
+        self._has_asked = True
         self._is_waiting = not self.is_held
         while self._is_waiting:
             if not self._is_asked:
@@ -68,23 +71,28 @@ class SlotLease:
         if is_ours and (self._is_waiting or self.is_held):
             self._take(grant)
             return
+        if is_ours and not self._has_asked:
+            # Of the run before a reset. If the pool still counts it, it says so when it is
+            # asked; given back now, another job would work beside calls that are under way.
+            self._early.append(grant.token)
+            return
         await self._release(grant.holder, grant.token)
         self._is_asked = False  # if we wait, then for a pool that took us for a holder
 
     async def give_back(self) -> None:
         """Let others have the slot, or this run's place in the line. Harmless without either."""
-        tokens, was_waiting = self._tokens, self._is_waiting
-        self._granted_at, self._tokens = None, []
+        tokens = [*dict.fromkeys([*self._tokens, *self._early])]
+        was_waiting = self._is_waiting
+        self._granted_at, self._tokens, self._early = None, [], []
         self._is_waiting = self._is_asked = False
         self._returned.update(tokens)
         for token in tokens or [None] * was_waiting:
             await self._release(self._request.holder, token)
 
-    async def change_priority(self, priority: Priority) -> None:
-        """Move in the line; a run that is not in it asks with this priority the next time."""
+    def change_priority(self, priority: Priority) -> None:
+        """Move in the line: whoever waits asks again, and others ask so the next time."""
         self._request = replace(self._request, priority=priority)
-        if self._is_waiting:
-            await self._ask()
+        self._is_asked = False
 
     def claim(self) -> SlotClaim:
         """Tell a pool that has lost its memory."""
@@ -118,7 +126,7 @@ class SlotLease:
     def _forget(self, seed: int) -> None:
         """Ask again after an operator's reset: what was held may be somebody else's by now."""
         del seed
-        self._is_asked = False
+        self._is_asked = self._has_asked = False
         if self._tokens:
             self._granted_at, self._tokens = None, []
 

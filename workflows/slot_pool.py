@@ -45,7 +45,7 @@ from darkroom.domain.names import (
 )
 from darkroom.domain.queue_forecast import QueueForecast
 from darkroom.domain.slot_book import PoolStart, SlotBook
-from workflows.durably import durably
+from workflows.durably import steadily
 from workflows.options import CENSUS
 
 # What is meant by a query, a signal or an update that was typed without any input.
@@ -117,7 +117,7 @@ class SlotPoolWorkflow:
         self._undecided += 1
         async with self._deciding:
             deed = audited(before, after, reason=change.reason)
-            await durably(PoolActivities.decide, TermsDecision(terms=after, deed=deed))
+            await steadily(PoolActivities.decide, TermsDecision(terms=after, deed=deed))
         self._undecided -= 1
         return after
 
@@ -202,7 +202,7 @@ class SlotPoolWorkflow:
 
     async def _read_terms(self) -> None:
         async with self._deciding:
-            read = await durably(PoolActivities.terms, TermsQuestion())
+            read = await steadily(PoolActivities.terms, TermsQuestion())
             self._book.plan = read.plan
             if not self._undecided:
                 self._book.terms = read.terms
@@ -227,7 +227,7 @@ class SlotPoolWorkflow:
         )
         if held:
             self._is_looking = True
-            look = await durably(PoolActivities.look, question)
+            look = await steadily(PoolActivities.look, question)
             self._is_looking = False
             for gone in look.gone:
                 self._book.closed(gone.holder, at=gone.closed_at)

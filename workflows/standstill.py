@@ -63,9 +63,11 @@ class Standstill:
         self._look()
         try:
             yield
-        finally:
-            self._working.discard(name)
-            self._waiting.pop(name, None)
+        except BaseException:
+            self._forget(name)
+            raise  # the job is ending: whether the rest stands still is no news
+        self._forget(name)
+        self._look()
 
     def waits(
         self, name: str, waiting: Waiting, *, failure: Failure | None = None, is_long: bool = False
@@ -81,6 +83,10 @@ class Standstill:
         """Note that a part got on."""
         self._waiting.pop(name, None)
         self._look()
+
+    def _forget(self, name: str) -> None:
+        self._working.discard(name)
+        self._waiting.pop(name, None)
 
     @property
     def _stands(self) -> bool:

@@ -62,6 +62,7 @@ class FinishOrder:
     job_id: JobId
     estimated_micros: int
     pictures: tuple[str, ...]  # sha256 of every stored picture
+    is_cancelled: bool = False  # then, if nothing was paid, other jobs may have its combinations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

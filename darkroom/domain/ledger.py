@@ -54,6 +54,7 @@ MOVES: dict[LedgerState, frozenset[LedgerState]] = {
 ANSWERED = MOVES[LedgerState.CALLING] - {LedgerState.INTENT, LedgerState.UNKNOWN}
 ADOPTABLE = frozenset({LedgerState.CALLING, LedgerState.UNKNOWN})
 PAID = frozenset({LedgerState.ACCEPTED, LedgerState.READY, LedgerState.STORED, LedgerState.SETTLED})
+MAYBE_PAID = PAID | ADOPTABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,8 @@ class JobStore(Protocol):
     async def claim(self, claim: Claim) -> Claimed | ClaimRefused:
         """Become the writer of a job, by compare-and-set on its run.
 
-        Creates the row when there is none. The same writer claiming the same run again is
+        Creates the row when there is none. A retry takes its combinations back, if they were
+        released and are still free. The same writer claiming the same run again is
         answered as the first time, with what has been recorded since.
         """
         ...
@@ -101,11 +102,36 @@ class JobStore(Protocol):
         """Read what the owner's latest hundred other jobs chose, without repeats.
 
         Only combinations of exactly these dimensions, in any order; written in this order.
+        A job that was cancelled before anything was paid has left nothing to avoid.
         """
         ...
 
     async def owned_picture(self, owner: OwnerId, sha256: str) -> StoredPicture | None:
         """Find a stored picture of this owner by its own or its thumbnail's hash."""
+        ...
+
+
+class Reservations(Protocol):
+    """Which combinations the jobs of an owner have for themselves, by `combination_key`."""
+
+    async def reserve(
+        self, owner: OwnerId, job_id: JobId, combinations: Sequence[Combination]
+    ) -> tuple[Combination, ...]:
+        """Reserve all of them in one transaction, or none.
+
+        Answers those that another job of this owner has; empty means that all are this job's
+        now. What the job has already counts as reserved.
+        """
+        ...
+
+    async def keep(
+        self, owner: OwnerId, job_id: JobId, combinations: Sequence[Combination]
+    ) -> None:
+        """Reserve those that are free, for a job that does not mind sharing the others."""
+        ...
+
+    async def release(self, job_id: JobId) -> None:
+        """Free all that a job has; harmless if it has nothing."""
         ...
 
 

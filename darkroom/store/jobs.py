@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, or_, select, update
 
 from darkroom.domain.checkpoint import (
     SCHEMA,
@@ -19,12 +19,14 @@ from darkroom.domain.checkpoint import (
 )
 from darkroom.domain.items import Item, StoredPicture
 from darkroom.domain.job import Combination, JobId, OwnerId, in_order
+from darkroom.domain.ledger import MAYBE_PAID
 from darkroom.domain.lifecycle import JobState, advance
 from darkroom.domain.ports import JobFilter
 from darkroom.store.engine import insert_into
 from darkroom.store.letter_filing import close_letters
 from darkroom.store.listing import label_values, listing
-from darkroom.store.rows import ITEMS, JOBS, LABELS
+from darkroom.store.reservations import take_free
+from darkroom.store.rows import ITEMS, JOBS, LABELS, LEDGER
 from darkroom.store.threads import ThreadedEngine
 
 HISTORY_JOBS = 100
@@ -37,9 +39,14 @@ UNLABEL = delete(LABELS).where(LABELS.c.job_id == bindparam("of_job"))
 ITEMS_OF_JOB = (
     select(ITEMS.c.item).where(ITEMS.c.job_id == bindparam("job_id")).order_by(ITEMS.c.key)
 )
+IS_MAYBE_PAID = exists().where(LEDGER.c.job_id == JOBS.c.id, LEDGER.c.state.in_(MAYBE_PAID))
 LATEST_JOBS = (
     select(JOBS.c.id)
-    .where(JOBS.c.owner == bindparam("owner"), JOBS.c.id != bindparam("but_not"))
+    .where(
+        JOBS.c.owner == bindparam("owner"),
+        JOBS.c.id != bindparam("but_not"),
+        or_(JOBS.c.state != JobState.CANCELLED, IS_MAYBE_PAID),
+    )
     .order_by(JOBS.c.submitted_at.desc(), JOBS.c.id.desc())
     .limit(HISTORY_JOBS)
     .subquery()
@@ -115,6 +122,7 @@ class SqlJobStore:
         if row.run == claim.start.expected_run and snapshot.state in RETRIED_STATES:
             snapshot = _retried(snapshot)
             _take_over(connection, claim, snapshot)
+            _take_combinations_back(connection, claim)
         elif takes_over(claim, snapshot, writer=row.writer):
             snapshot = repaired(snapshot, claim.start)
             _take_over(connection, claim, snapshot)
@@ -153,6 +161,14 @@ def _take_over(connection: Connection, claim: Claim, snapshot: JobSnapshot) -> N
     connection.execute(UNLABEL, {"of_job": job_id})
     _label(connection, claim)
     close_letters(connection, claim)
+
+
+def _take_combinations_back(connection: Connection, claim: Claim) -> None:
+    """Reserve what the job chose, where a cancel has released it and nobody else has it."""
+    if claim.start.request.combinations:
+        return  # they were asked for by name, and never reserved
+    chosen = [item.combination for item in _items(connection, claim.start.job_id)]
+    take_free(connection, claim.start.owner, claim.start.job_id, chosen)
 
 
 def _claimed_values(claim: Claim, snapshot: JobSnapshot) -> dict[str, Any]:

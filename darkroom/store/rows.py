@@ -191,6 +191,17 @@ class Files(SQLModel, table=True):
     created_at: datetime
 
 
+class Combinations(SQLModel, table=True):
+    """One combination that a job of this owner has for itself; it outlives the job."""
+
+    __table_args__ = (Index("ix_combinations_job", "job_id"),)
+
+    owner: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)  # combination_key
+    job_id: str
+    reserved_at: datetime
+
+
 class Queues(SQLModel, table=True):
     """How a pool admits jobs; an operator's change outlives restarts."""
 
@@ -267,6 +278,7 @@ CALLS = SQLModel.metadata.tables["calls"]
 PROMPTS = SQLModel.metadata.tables["prompts"]
 BOOKINGS = SQLModel.metadata.tables["bookings"]
 FILES = SQLModel.metadata.tables["files"]
+COMBINATIONS = SQLModel.metadata.tables["combinations"]
 QUEUES = SQLModel.metadata.tables["queues"]
 GATES = SQLModel.metadata.tables["gates"]
 DEAD_LETTERS = SQLModel.metadata.tables["deadletters"]

@@ -30,7 +30,12 @@ class Moment:
 MOMENTS = (
     Moment(
         name="accepted by the provider, but the reply is still on its way",
-        fault={"endpoint": "generate", "action": "latency_after_acceptance", "seconds": 30},
+        fault={
+            "endpoint": "generate",
+            "action": "latency_after_acceptance",
+            "seconds": 30,
+            "times": 4,  # the purchases of the jobs that are at work when it dies
+        },
         state=LedgerState.CALLING,
         picture_seconds=1.0,
     ),

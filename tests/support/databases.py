@@ -32,6 +32,7 @@ from darkroom.domain.ports import (
     Outbox,
     PromptCache,
     QueueStore,
+    Reservations,
 )
 from darkroom.store.audit import SqlAuditLog
 from darkroom.store.dead_letters import SqlDeadLetterStore
@@ -46,9 +47,11 @@ from darkroom.store.migrate import migrate
 from darkroom.store.outbox import SqlOutbox
 from darkroom.store.prompts import SqlPromptCache
 from darkroom.store.queues import SqlQueueStore
+from darkroom.store.reservations import SqlReservations
 from tests.support.fake_inventory import MemoryInventory
 from tests.support.fake_letters import MemoryAuditLog, MemoryDeadLetterStore
 from tests.support.fake_queue import MemoryQueueStore
+from tests.support.fake_reservations import MemoryReservations
 from tests.support.fakes import (
     MemoryCallLedger,
     MemoryDoorbell,
@@ -96,6 +99,7 @@ class Stores:
     gates: GateBoard
     queues: QueueStore
     inventory: Inventory
+    reservations: Reservations
     doorbell: ClosingDoorbell
 
 
@@ -236,6 +240,7 @@ def memory_stores(state: MemoryState) -> Stores:
         gates=a_board(state),
         queues=memory_queues(state),
         inventory=MemoryInventory(state),
+        reservations=MemoryReservations(state.holders, reach=state.reach),
         doorbell=MemoryDoorbell(state),
     )
 
@@ -267,6 +272,7 @@ async def sql_stores(url: str) -> AsyncGenerator[Stores]:
             gates=SqlGateBoard(engine),
             queues=SqlQueueStore(engine),
             inventory=SqlInventory(engine),
+            reservations=SqlReservations(engine),
             doorbell=doorbell,
         )
     finally:

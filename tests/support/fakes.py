@@ -25,6 +25,7 @@ from darkroom.domain.job import Combination, FileId, JobId, JobStart, OwnerId, i
 from darkroom.domain.ledger import (
     ADOPTABLE,
     ANSWERED,
+    MAYBE_PAID,
     MOVES,
     CallKey,
     LedgerChanges,
@@ -42,6 +43,7 @@ from darkroom.store.listeners import Listeners
 from tests.support.fake_gates import Doorway, Waiter
 from tests.support.fake_letters import Archive
 from tests.support.fake_queue import Decisions
+from tests.support.fake_reservations import Holders, take_free
 
 HISTORY_JOBS = 100
 Log: TypeAlias = list[JobEvent]
@@ -81,6 +83,7 @@ class MemoryState:
     spent: Counter[JobId] = field(default_factory=Counter[JobId])
     files: dict[FileId, ProductFile] = field(default_factory=dict[FileId, ProductFile])
     archive: Archive = field(default_factory=Archive)
+    holders: Holders = field(default_factory=dict[tuple[OwnerId, str], JobId])
     doorway: Doorway = field(default_factory=Doorway)
     decisions: Decisions = field(default_factory=Decisions)
     listeners: Listeners = field(default_factory=_in_memory)
@@ -94,6 +97,19 @@ class MemoryState:
         """
         if self.is_away:
             raise StoreUnavailable("the store in memory is away; the test must bring it back")
+
+    def is_history(self, job: MemoryJob) -> bool:
+        """Say whether later jobs must avoid what a job chose: one cancelled unpaid left nothing."""
+        rows = self.purchases.values()
+        is_paid = any(r.key.job == job.start.job_id and r.state in MAYBE_PAID for r in rows)
+        return is_paid or job.snapshot.state is not JobState.CANCELLED
+
+    def take_combinations_back(self, job: MemoryJob) -> None:
+        """Reserve what a retried job chose, where nobody else has it."""
+        if job.start.request.combinations:
+            return
+        chosen = [item.combination for item in job.planned()]
+        take_free(self.holders, job.start.owner, job.start.job_id, chosen)
 
     def is_failed(self, job_id: JobId, run: int) -> bool:
         """Say whether a job still stands at the failed end of that run."""
@@ -121,6 +137,7 @@ class MemoryJobStore:
         elif job.snapshot.run == start.expected_run and _may_be_retried(job):
             job.start, job.writer, job.snapshot = start, claim.writer, _retried(job.snapshot)
             self._state.archive.close_letters(claim)
+            self._state.take_combinations_back(job)
         elif takes_over(claim, job.snapshot, writer=job.writer):
             job.start, job.writer = start, claim.writer
             job.snapshot = repaired(job.snapshot, start)
@@ -149,7 +166,7 @@ class MemoryJobStore:
         self._state.reach()
         owned = [job for job in self._state.jobs.values() if job.start.owner == owner]
         others = sorted(
-            (job for job in owned if job.start.job_id != but_not),
+            (j for j in owned if j.start.job_id != but_not and self._state.is_history(j)),
             key=lambda job: (job.start.submitted_at, job.start.job_id),
             reverse=True,
         )[:HISTORY_JOBS]

@@ -111,4 +111,4 @@ class SlotJob:
     @workflow.signal(name=SET_PRIORITY)
     async def set_priority(self, priority: Priority) -> None:
         """Move in the line."""
-        await self._lease.change_priority(priority)
+        self._lease.change_priority(priority)

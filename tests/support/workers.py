@@ -41,6 +41,7 @@ from darkroom.domain.prompts import EnhanceFallback
 from darkroom.runtime.gate_signals import TemporalGateSignals
 from darkroom.runtime.signals import TemporalJobSignals
 from tests.support.fake_providers import FakeFileStore, FakeImageProvider, FakePromptEnhancer
+from tests.support.fake_reservations import MemoryReservations
 from tests.support.fakes import (
     MemoryCallLedger,
     MemoryDoorbell,
@@ -150,6 +151,7 @@ def _steps(client: Client, fakes: Fakes, callbacks: CallbackWatch) -> list[Calla
     """Give every step of a job its fakes, and the gates their real steps."""
     ledger, cache = MemoryCallLedger(fakes.state), MemoryPromptCache(fakes.state)
     jobs, signals = MemoryJobStore(fakes.state), TemporalJobSignals(client)
+    reservations = MemoryReservations(fakes.state.holders, reach=fakes.state.reach)
     gates = _gates(client, fakes, ledger)
     fakes.queue = OpenQueue(client)
     bench = Darkbench(
@@ -168,10 +170,14 @@ def _steps(client: Client, fakes: Fakes, callbacks: CallbackWatch) -> list[Calla
     return [
         ClaimActivities(jobs).claim,
         RecordActivities(fakes.outbox or MemoryOutbox(fakes.state)).record,
-        AnalyzeActivities(differentiator=fakes.differentiator, jobs=jobs).analyze,
+        AnalyzeActivities(
+            differentiator=fakes.differentiator, jobs=jobs, reservations=reservations
+        ).analyze,
         EnhanceActivities(enhancer=fakes.enhancer, cache=cache, signals=signals, gate=gate).enhance,
         GenerateActivities(providers={"nanobanana": fakes.provider}, bench=bench).generate,
-        FinishActivities(ledger=ledger, cache=cache, files=fakes.files).finish,
+        FinishActivities(
+            ledger=ledger, cache=cache, files=fakes.files, reservations=reservations
+        ).finish,
         ControlActivities(signals).stop,
         SlotActivities(fakes.queue).request,
         SlotActivities(fakes.queue).release,

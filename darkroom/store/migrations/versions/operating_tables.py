@@ -1,4 +1,4 @@
-"""What operators work with: queues, gates, dead letters and the audit log."""
+"""What operators work with: queues, gates, dead letters, the audit log; and reservations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ def upgrade() -> None:
     op.create_index("ix_jobs_state", "jobs", ["state", "submitted_at", "id"])
     op.create_index("ix_ledger_state_called", "ledger", ["state", "called_at"])
     _line_calls_up()
+    _create_combinations()
     _create_queues()
     _create_gates()
     _create_dead_letters()
@@ -44,6 +45,18 @@ def _line_calls_up() -> None:
         sa.Column("call", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("provider", "called_at", "call"),
     )
+
+
+def _create_combinations() -> None:
+    op.create_table(
+        "combinations",
+        sa.Column("owner", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("job_id", sa.String(), nullable=False),
+        sa.Column("reserved_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("owner", "key"),
+    )
+    op.create_index("ix_combinations_job", "combinations", ["job_id"])
 
 
 def _create_queues() -> None:
