@@ -14,9 +14,10 @@ from darkroom.domain.errors import DifferenceInfeasible, failure_of
 from darkroom.domain.job import Combination
 from darkroom.domain.ports import Differentiator, JobStore, Reservations
 
-# Each round leaves out what the one before found taken. Sixteen jobs of fifty, choosing in step
-# among a thousand combinations, need up to 73 (measured with tests/support/reservations.py).
-MOST_ROUNDS = 100
+# Each round leaves out what the one before found taken: by jobs that choose at this moment, or by
+# jobs too old for the history. Sixteen jobs of fifty, choosing in step among a thousand, need up
+# to 73 (measured with tests/support/reservations.py); the last free one of 256 can need 155.
+MOST_ROUNDS = 500
 
 log = structlog.get_logger()
 

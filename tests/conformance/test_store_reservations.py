@@ -97,8 +97,8 @@ async def test_reserving_again_is_harmless(stores: Stores) -> None:
     assert await free(stores, 1, 2, 3) == set()
 
 
-async def test_owners_do_not_get_in_each_others_way(stores: Stores) -> None:
-    """Two owners may draw the same."""
+async def test_two_owners_may_reserve_the_same(stores: Stores) -> None:
+    """A reservation keeps out the other jobs of its owner, and nobody else."""
     await stores.reservations.reserve(ADA, FIRST, some(1))
 
     assert await stores.reservations.reserve(BOB, SECOND, some(1)) == ()
@@ -159,7 +159,8 @@ async def test_jobs_that_reserve_at_once_in_any_order_never_share(place: str | N
 
         async def draw(number: int) -> list[Combination]:
             """Reserve handfuls of sixty; give back every other one."""
-            chance, mine, reservations = Random(number), [], opened[number].reservations
+            chance, reservations = Random(number), opened[number].reservations
+            mine: list[Combination] = []
             for round_ in range(20):
                 job_id = a_job_id(1000 * number + round_)
                 asked = some(*chance.sample(range(60), 4))

@@ -62,7 +62,7 @@ async def test_two_jobs_that_choose_at_the_same_moment_choose_differently(client
     assert len(first | second) == WHOLE_SPACE
 
 
-async def test_jobs_that_do_not_avoid_each_other_may_choose_alike(client: Client) -> None:
+async def test_jobs_that_avoid_nobody_may_choose_alike(client: Client) -> None:
     """Whoever asks for `avoidHistory: false` is not sent to choose again."""
     fakes = Fakes(differentiator=MeetingDifferentiator())
     starts = [renamed(a_start(request=a_request(avoid_history=False))) for _ in range(AT_ONCE)]
