@@ -168,12 +168,16 @@ async def test_a_cold_pool_counts_the_dead_that_may_still_call(house: House) -> 
         await dead.terminate()
         await house.pool.terminate()
 
-        view = await house.counted()
-
         closed_at = (await dead.describe()).close_time
         assert closed_at
-        assert [job.free_at for job in view.working] == [closed_at + house.plan.grace]
-        assert [job.job_id for job in view.waiting] == ["next"]
+        free_at = closed_at + house.plan.grace
+
+        async def is_kept_for_the_dead() -> bool:
+            working = (await house.counted()).working
+            return [job.free_at for job in working] == [free_at]
+
+        await eventually(is_kept_for_the_dead, what="a slot that is kept for the dead")
+        assert [job.job_id for job in (await house.counted()).waiting] == ["next"]
         house.floor.send_home("dead", "next")
         await all_over([waits])
     assert house.floor.began == ["dead", "next"]
