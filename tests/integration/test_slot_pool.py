@@ -128,8 +128,12 @@ async def test_a_lower_limit_takes_effect_as_jobs_end(house: House) -> None:
 
         house.floor.send_home(first[0])
         await eventually(lambda: len(house.floor.at_work) == 1, what="one at work")
-        view = await house.waiting(2)
-        assert [job.job_id for job in view.working] == first[1:]
+
+        async def has_one_left() -> bool:
+            return [job.job_id for job in (await house.view()).working] == first[1:]
+
+        await eventually(has_one_left, what="one slot taken")
+        await house.waiting(2)
 
         await house.change(concurrency=3)
         await eventually(lambda: len(house.floor.at_work) == 3, what="three at work")
