@@ -107,9 +107,10 @@ class Clearance:
             await self._lease.give_back()
 
     def _is_idle(self) -> bool:
-        has_slot = self._lease.is_held or (self.is_paused and self._lease.is_waiting)
+        is_in_line_for_nothing = self.is_halted and self._lease.is_waiting
         is_useless = self.is_paused or self._standstill.is_long
-        return has_slot and is_useless and not self._in_flight
+        has_useless_slot = self._lease.is_held and is_useless
+        return (is_in_line_for_nothing or has_useless_slot) and not self._in_flight
 
     async def _acquire(self, part: str | None) -> None:
         if part is None:

@@ -323,6 +323,7 @@ class ImageJobWorkflow:
             await self._floor.clearance.unpaused()
             raise
         await self._floor.clearance.unpaused()
+        self._orders.is_closing = True
         return await self._finish()
 
     async def _begin(self) -> None:
@@ -431,6 +432,7 @@ class ImageJobWorkflow:
         return result
 
     async def _close_failed(self, end: StoryFailed) -> ApplicationError:
+        self._orders.is_closing = True
         result, _ = await self._close_the_books()
         self._end(JobState.FAILED, result, end.failure)
         facts = Facts(stage=end.stage, item=end.item, failure=end.failure, result=result)
@@ -448,6 +450,7 @@ class ImageJobWorkflow:
         )
 
     async def _close_cancelled(self) -> None:
+        self._orders.is_closing = True
         result, _ = await self._close_the_books(is_cancelled=True)
         self._end(JobState.CANCELLED, result)
         facts = Facts(result=result, note=workflow.cancellation_reason() or None)

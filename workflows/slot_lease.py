@@ -30,6 +30,7 @@ class SlotLease:
         self._request = _request(start)
         self._granted_at: datetime | None = None
         self._tokens: list[str] = []  # of the one slot; two, when a pool has forgotten it
+        self._unheard: list[str | None] = []  # given back, but the pool may not know yet
         self._returned: set[str] = set()  # never ours again, however late they come
         self._is_waiting = False
         self._is_asked = False
@@ -82,12 +83,14 @@ class SlotLease:
     async def give_back(self) -> None:
         """Let others have the slot, or this run's place in the line. Harmless without either."""
         tokens = [*dict.fromkeys([*self._tokens, *self._early])]
-        was_waiting = self._is_waiting
+        self._unheard += tokens or [None] * self._is_waiting
         self._granted_at, self._tokens, self._early = None, [], []
         self._is_waiting = self._is_asked = False
         self._returned.update(tokens)
-        for token in tokens or [None] * was_waiting:
+        for token in tuple(self._unheard):
             await self._release(self._request.holder, token)
+            if token in self._unheard:  # said twice at once, it is heard once
+                self._unheard.remove(token)
 
     def change_priority(self, priority: Priority) -> None:
         """Move in the line: whoever waits asks again, and others ask so the next time."""

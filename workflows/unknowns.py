@@ -79,10 +79,10 @@ class Unknowns:
             await workflow.wait_condition(
                 lambda: item.key in self._settled or self._clearance.is_stopping
             )
-            return self._settled.pop(item.key, None)
         finally:
             del self._asking[item.key]
-            self._standstill.moves(item.key)
+        self._standstill.moves(item.key)
+        return self._settled.pop(item.key, None)
 
     def _rebuy(self, item: Item, *, by: str, note: str) -> None:
         self._journal.put_items([replace(item, take=item.take + 1)])

@@ -88,9 +88,13 @@ class OpenQueue:
         self._client = client
         self.held: dict[str, Holder] = {}  # by token
         self.granted = 0
+        self.is_open = True  # a test may keep everybody waiting
+        self.withdrawn: list[Holder] = []
 
     async def request(self, request: SlotRequest) -> None:
         """Grant a slot, as the pool's workflow does."""
+        if not self.is_open:
+            return
         self.granted += 1
         token = f"slot-{self.granted}"
         self.held[token] = request.holder
@@ -99,9 +103,11 @@ class OpenQueue:
         await handle.signal(SLOT_GRANTED_SIGNAL, grant)
 
     async def release(self, release: SlotRelease) -> None:
-        """Take a slot back."""
+        """Take a slot back, or a request."""
         if release.token:
-            del self.held[release.token]
+            self.held.pop(release.token, None)
+        else:
+            self.withdrawn.append(release.holder)
 
 
 @dataclass(kw_only=True)

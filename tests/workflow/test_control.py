@@ -53,7 +53,7 @@ from darkroom.domain.names import (
 )
 from darkroom.domain.ports import Ready
 from tests.support.builders import PLANS, a_request, a_start
-from tests.support.fake_providers import FakeImageProvider
+from tests.support.fake_providers import FakeFileStore, FakeImageProvider
 from tests.support.fakes import MemoryCallLedger
 from tests.support.waiting import eventually
 from tests.support.workers import Fakes, renamed, start_job, started_worker
@@ -142,6 +142,7 @@ async def test_a_paused_job_collects_what_is_in_flight_and_buys_nothing_more(
     assert (paused.state, paused.changed) == (JobState.PAUSED, True)
     assert (repeated.state, repeated.changed) == (JobState.PAUSED, False)
     assert bought_while_paused == 1
+    assert no_slot_is_left_behind(fakes)
     assert (resumed.state, resumed.changed) == (JobState.PROCESSING, True)
     assert result
     assert result.outcome is Outcome.FULL
@@ -170,6 +171,11 @@ async def test_a_job_that_finishes_its_last_picture_while_paused_stays_paused(
     assert (await fakes.record(start.job_id)).snapshot.state is JobState.COMPLETED
 
 
+def no_slot_is_left_behind(fakes: Fakes) -> bool:
+    """Say whether the queue has every slot back."""
+    return fakes.queue is not None and not fakes.queue.held
+
+
 async def cancelled(job: Job) -> None:
     """Wait until Temporal itself calls the run cancelled."""
     with pytest.raises(WorkflowFailureError) as ended:
@@ -194,6 +200,7 @@ async def test_a_cancel_after_current_keeps_what_is_in_flight(client: Client) ->
         await cancelled(job)
 
     record = await fakes.record(start.job_id)
+    assert no_slot_is_left_behind(fakes)
     assert not repeated.changed
     assert isinstance(refused.value.cause, ApplicationError)
     assert refused.value.cause.type == "wrong_state"
@@ -202,6 +209,58 @@ async def test_a_cancel_after_current_keeps_what_is_in_flight(client: Client) ->
     assert [item.state for item in record.items].count(ItemState.STORED) == 1
     assert len(provider.orders) == 1
     assert (await kinds(fakes, start))[-1] is EventKind.JOB_CANCELLED
+
+
+async def test_a_cancel_after_current_does_not_wait_for_a_slot(client: Client) -> None:
+    """A job in line has nothing to collect: it leaves the line and ends at once."""
+    fakes = Fakes(provider=(provider := FakeImageProvider()))
+    start = a_job_of(1)
+    async with started_worker(client, fakes):
+        assert fakes.queue
+        fakes.queue.is_open = False
+        job = await start_job(client, fakes, start)
+        await seen(fakes, start, EventKind.JOB_SUBMITTED)
+        await tell(job, CANCEL, CancelOrder(mode=CancelMode.AFTER_CURRENT))
+        await cancelled(job)
+
+    assert not provider.orders
+    assert [holder.workflow_id for holder in fakes.queue.withdrawn] == [start.job_id]
+    assert (await kinds(fakes, start))[-1] is EventKind.JOB_CANCELLED
+
+
+class HeldFiles(FakeFileStore):
+    """Does not say what it has until it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_asked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def has(self, sha256: str) -> bool:
+        self.is_asked.set()
+        await self.may_answer.wait()
+        return await super().has(sha256)
+
+
+async def test_a_job_that_adds_up_cannot_be_paused_any_more(client: Client) -> None:
+    """The order is refused with its reason, by update and by signal, and the job completes."""
+    fakes = Fakes(files=(files := HeldFiles()))
+    start = a_job_of(1)
+    async with started_worker(client, fakes):
+        job = await start_job(client, fakes, start)
+        await files.is_asked.wait()
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await tell(job, PAUSE, PauseOrder())
+        await job.signal(PAUSE)
+        files.may_answer.set()
+        result = await job.result()
+
+    assert isinstance(refused.value.cause, ApplicationError)
+    assert "is ending" in refused.value.cause.message
+    assert result
+    assert result.outcome is Outcome.FULL
+    assert EventKind.JOB_PAUSED not in await kinds(fakes, start)
+    assert EventKind.ORDER_REFUSED in await kinds(fakes, start)
 
 
 async def test_a_cancel_now_is_what_temporal_calls_a_cancel(client: Client) -> None:
@@ -216,6 +275,7 @@ async def test_a_cancel_now_is_what_temporal_calls_a_cancel(client: Client) -> N
 
     record = await fakes.record(start.job_id)
     (row,) = await MemoryCallLedger(fakes.state).of_job(start.job_id)
+    assert no_slot_is_left_behind(fakes)
     assert record.snapshot.state is JobState.CANCELLED
     assert record.snapshot.cost.spent_micros == row.price_micros + 3 * 100
     assert (await kinds(fakes, start))[-1] is EventKind.JOB_CANCELLED
@@ -237,6 +297,7 @@ async def test_signals_have_the_same_effect_as_updates(client: Client) -> None:
         provider.may_draw.set()
         await cancelled(job)
 
+    assert no_slot_is_left_behind(fakes)
     assert len(provider.orders) == 1
     assert (await fakes.record(start.job_id)).snapshot.state is JobState.CANCELLED
 
